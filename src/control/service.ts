@@ -1,0 +1,69 @@
+/**
+ * What the control API needs of the running service. The engine implements it; tests give a double.
+ *
+ * Every call that names a POG answers `Failure` when there is none of that name, or when the request cannot be met; it
+ * throws only for bugs.
+ */
+import type { Diagnostic } from '../lib/diagnostic.ts'
+import type { PogInfo, RecordInfo } from '../pog/info.ts'
+
+/** An expected failure: `status` is the HTTP status, `message` names the thing and the remedy. */
+export interface Failure {
+	readonly failure: { status: 400 | 404 | 409 | 413 | 422 | 500 | 503 | 507; message: string; diagnostics?: Diagnostic[] }
+}
+export type Outcome<T> = { readonly value: T } | Failure
+
+export interface PogSpec {
+	/** 1 to 64 of `[A-Za-z0-9._-]`, not starting with a dot or a dash. */
+	name: string
+	containerId?: string
+	/** Text bytes of the ring; rounded up to a power of two between 64 KiB and 64 MiB. */
+	ringBytes?: number
+	/** Bytes for the container's own files below /var/log. */
+	quotaBytes?: number
+	/** The host name that its log lines carry; the name by default. */
+	hostname?: string
+	/** Text of its syslog.conf; the host's default otherwise. */
+	conf?: string
+	/** Host ids that the container's root has. */
+	owner?: { uid: number; gid: number }
+}
+
+export interface ServiceInfo {
+	version: string
+	runDir: string
+	engine: { pid: number; startedAtMs: number }
+	restarts: number
+	uptimeMs: number
+	pogs: number
+	/** Name of a kernel feature to what is in use: `fuse: "7.45"`, `passthrough: true`, ... */
+	features: Record<string, string | number | boolean>
+}
+
+export interface RecordFilter {
+	/** Only the last N that match, before following. */
+	last?: number
+	sinceRealtimeUs?: number
+	facilities?: readonly number[]
+	/** This severity and more severe. */
+	severity?: number
+	follow?: boolean
+}
+
+export interface PogService {
+	describe(): ServiceInfo
+	/** All POGs by id; the host first. */
+	list(): Promise<PogInfo[]>
+	show(name: string): Promise<Outcome<PogInfo>>
+	create(spec: PogSpec): Promise<Outcome<PogInfo>>
+	remove(name: string): Promise<Outcome<null>>
+	/** Empties every view and moves the clear point; records stay counted. */
+	clear(name: string): Promise<Outcome<null>>
+	write(name: string, record: { facility: number; severity: number; tag: string; text: string }): Promise<Outcome<{ seq: number }>>
+	resize(name: string, ringBytes: number): Promise<Outcome<PogInfo>>
+	readConf(name: string): Promise<Outcome<{ text: string; state: PogInfo['conf']['state']; diagnostics: Diagnostic[] }>>
+	writeConf(name: string, text: string): Promise<Outcome<{ diagnostics: Diagnostic[] }>>
+	resetConf(name: string): Promise<Outcome<null>>
+	/** Records in order of arrival; of all POGs and the host merged by time when `name` is null. Ends when `signal` aborts. */
+	records(name: string | null, filter: RecordFilter, signal: AbortSignal): Outcome<AsyncIterable<RecordInfo>>
+}
