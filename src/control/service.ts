@@ -9,7 +9,11 @@ import type { PogInfo, RecordInfo } from '../pog/info.ts'
 
 /** An expected failure: `status` is the HTTP status, `message` names the thing and the remedy. */
 export interface Failure {
-	readonly failure: { status: 400 | 404 | 409 | 413 | 422 | 500 | 503 | 507; message: string; diagnostics?: Diagnostic[] }
+	readonly failure: {
+		status: 400 | 404 | 409 | 413 | 422 | 500 | 503 | 507
+		message: string
+		diagnostics?: Diagnostic[]
+	}
 }
 export type Outcome<T> = { readonly value: T } | Failure
 
@@ -59,7 +63,10 @@ export interface PogService {
 	remove(name: string): Promise<Outcome<null>>
 	/** Empties every view and moves the clear point; records stay counted. */
 	clear(name: string): Promise<Outcome<null>>
-	write(name: string, record: { facility: number; severity: number; tag: string; text: string }): Promise<Outcome<{ seq: number }>>
+	write(
+		name: string,
+		record: { facility: number; severity: number; tag: string; text: string },
+	): Promise<Outcome<{ seq: number }>>
 	resize(name: string, ringBytes: number): Promise<Outcome<PogInfo>>
 	readConf(name: string): Promise<Outcome<{ text: string; state: PogInfo['conf']['state']; diagnostics: Diagnostic[] }>>
 	writeConf(name: string, text: string): Promise<Outcome<{ diagnostics: Diagnostic[] }>>
