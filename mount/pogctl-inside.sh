@@ -83,7 +83,7 @@ priority() {
 	'' | *[!0-9]*) wrong "Unknown priority \"$1\"" ;;
 	*)
 		pri=$1
-		[ "${#1}" -le 3 ] && [ "$1" -le 191 ] || wrong "Priority $1 is not between 0 and 191"
+		if [ "${#1}" -gt 3 ] || [ "$1" -gt 191 ]; then wrong "Priority $1 is not between 0 and 191"; fi
 		;;
 	esac
 }

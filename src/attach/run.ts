@@ -1,0 +1,148 @@
+/**
+ * `pogctl run`: starts a command in fresh namespaces with a POG of its own; no container runtime needed.
+ *
+ * Source: unshare(1) of util-linux 2.38, mount_namespaces(7); the mounts themselves are made by `mount/pogs-enter`.
+ * Invariant: the command never starts with a path to the real log; the POG is removed at the end unless it is to be kept.
+ */
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { accessSync, constants, mkdirSync, readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs'
+import { delimiter, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Client } from '../control/client.ts'
+import type { PogSpec } from '../control/service.ts'
+import type { PogPaths } from '../pog/info.ts'
+import { refuseSyslogCall } from '../sys/seccomp.ts'
+import { waitForeground } from './foreground.ts'
+
+/** What `pogctl run` was asked for. */
+export interface RunOptions {
+	runDir: string
+	/** The command's name and a random part when left out. */
+	name?: string
+	/** Directory that becomes the root, unchanged by what the command writes; the host's own root when left out. */
+	rootfs?: string
+	ringBytes?: number
+	confText?: string
+	/** The POG's name when left out. */
+	hostname?: string
+	/** Leave the POG in place when the command has ended. */
+	keep: boolean
+	command: string[]
+}
+
+/** pogctl itself failed, as with docker, chroot and env. */
+const EXIT_FAILED = 125
+const EXIT_UNREACHABLE = 3
+const CAP_SYS_ADMIN_BIT = 21n
+const ENTER_SCRIPT = fileURLToPath(new URL('../../mount/pogs-enter', import.meta.url))
+
+/** Runs the command and answers its exit code; 125 when it could not be started, 3 when there is no service. */
+export async function runCommand(options: RunOptions): Promise<number> {
+	const problem = whatIsMissing(options)
+	if (problem !== undefined) return complain(problem, EXIT_FAILED)
+	const client = new Client(options.runDir)
+	const name = options.name ?? chooseName(options.command[0] ?? '')
+	const created = await client.call('create', { body: specOf(options, name) })
+	if ('failure' in created) {
+		const { status, message, diagnostics = [] } = created.failure
+		const details = diagnostics.map(each => `\n  line ${each.line}, column ${each.column}: ${each.message}`)
+		return complain(message + details.join(''), status === 0 ? EXIT_UNREACHABLE : EXIT_FAILED)
+	}
+	try {
+		const ended = await waitForeground(start(options, name, created.value.paths))
+		if (typeof ended === 'number') return ended
+		return complain(`Cannot start the container: ${ended.message}`, EXIT_FAILED)
+	} finally {
+		if (!options.keep) {
+			const removed = await client.call('remove', { params: { name } })
+			if ('failure' in removed) complain(`Cannot remove POG "${name}": ${removed.failure.message}`, 0)
+		}
+	}
+}
+
+function start(options: RunOptions, name: string, paths: PogPaths): ChildProcess {
+	const runDir = realpathSync(options.runDir)
+	const stage = `${runDir}/root`
+	mkdirSync(stage, { recursive: true, mode: 0o700 })
+	const refused = refuseSyslogCall()
+	if (refused < 0)
+		complain(`Cannot close syslog(2) to the command: errno ${-refused}; mind the host's kernel.dmesg_restrict`, 0)
+	const environment = {
+		...process.env,
+		POGS_STAGE: stage,
+		POGS_RUN_DIR: runDir,
+		POGS_ROOTFS: options.rootfs === undefined ? '' : realpathSync(options.rootfs),
+		POGS_HOSTNAME: options.hostname ?? name,
+		POGS_TTY: process.stdin.isTTY ? readlinkSync('/proc/self/fd/0') : '',
+		POGS_CWD: process.cwd(),
+		POGS_VAR_LOG: paths.varLog,
+		POGS_PROC_KMSG: paths.procKmsg,
+		POGS_DEV_KMSG: paths.devKmsg,
+		POGS_DEV_LOG: paths.devLog,
+		POGS_SYSLOG_CONF: paths.syslogConf,
+		POGS_RUN_POG: paths.runPog,
+	}
+	const namespaces = ['-m', '-p', '-u', '-i', '-n', '-f', '--kill-child', '--propagation', 'private']
+	const line = ['unshare', ...namespaces, 'sh', '-e', ENTER_SCRIPT, ...options.command]
+	// A pogctl that is killed outright takes its container along.
+	if (findProgram('setpriv')) line.unshift('setpriv', '--pdeathsig', 'KILL')
+	const [program = '', ...argv] = line
+	return spawn(program, argv, { stdio: 'inherit', env: environment })
+}
+
+function specOf(options: RunOptions, name: string): PogSpec {
+	return {
+		name,
+		containerId: name,
+		hostname: options.hostname ?? name,
+		...(options.ringBytes === undefined ? {} : { ringBytes: options.ringBytes }),
+		...(options.confText === undefined ? {} : { conf: options.confText }),
+	}
+}
+
+/** What stands in the way, with its remedy, or undefined. */
+function whatIsMissing(options: RunOptions): string | undefined {
+	if (options.command.length === 0) return 'No command to run: pogctl run [OPTIONS] -- COMMAND [ARGUMENTS]'
+	if (!hasSysAdmin()) {
+		return 'Cannot make namespaces as this user: run as root, or start pogshim and pogctl below one "unshare -Urm sh"'
+	}
+	if (!findProgram('unshare'))
+		return 'Cannot find "unshare": install util-linux (apt install util-linux, apk add util-linux)'
+	const { rootfs } = options
+	if (rootfs !== undefined && statSync(resolve(rootfs), { throwIfNoEntry: false })?.isDirectory() !== true) {
+		return `Cannot use "${rootfs}" as the root file system: it is no directory`
+	}
+	return undefined
+}
+
+function hasSysAdmin(): boolean {
+	const capabilities = /^CapEff:\s*([0-9a-f]+)/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? '0'
+	return ((BigInt(`0x${capabilities}`) >> CAP_SYS_ADMIN_BIT) & 1n) === 1n
+}
+
+function findProgram(name: string): boolean {
+	const directories = (process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin').split(delimiter)
+	return directories.some(directory => {
+		try {
+			accessSync(`${directory}/${name}`, constants.X_OK)
+			return true
+		} catch {
+			return false
+		}
+	})
+}
+
+function chooseName(program: string): string {
+	const base = program
+		.replace(/^.*\//, '')
+		.replace(/[^A-Za-z0-9._-]/g, '-')
+		.replace(/^[.-]+/, '')
+	return `${base.slice(0, 40) || 'run'}-${randomBytes(3).toString('hex')}`
+}
+
+function complain<T>(message: string, code: T): T {
+	process.stderr.write(`pogctl: ${message}\n`)
+	return code
+}
