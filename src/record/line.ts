@@ -6,7 +6,7 @@
  * call writes exactly one newline, as the last byte.
  */
 import type { Parsed } from './parsed.ts'
-import { copyBytes, copySanitised, hostnameBytes, isSafe } from './sanitise.ts'
+import { copyBytes, copySanitised, firstUnsafe, hostnameBytes } from './sanitise.ts'
 import { MONTHS } from './timestamp.ts'
 import { writePadded } from './decimal.ts'
 
@@ -97,10 +97,10 @@ export function composeLine(
 		target[position++] = SPACE
 	}
 	composed.msgOffset = position - at
-	composed.clean = isSafe(source, p.bodyStart, p.msgEnd)
-	position = composed.clean
-		? copyBytes(target, position, source, p.bodyStart, p.msgEnd)
-		: copySanitised(target, position, source, p.bodyStart, p.msgEnd)
+	const unsafe = firstUnsafe(source, p.bodyStart, p.msgEnd)
+	composed.clean = unsafe === p.msgEnd
+	position = copyBytes(target, position, source, p.bodyStart, unsafe)
+	if (!composed.clean) position = copySanitised(target, position, source, unsafe, p.msgEnd)
 	target[position++] = NEWLINE
 	return position
 }
