@@ -1,0 +1,312 @@
+/**
+ * One FUSE connection: reads requests from the device, has them carried out, answers each exactly once.
+ * Source: fuse_dev_do_read() and fuse_dev_do_write() in fs/fuse/dev.c (v6.12); fuse(4).
+ *
+ * Invariant: requests are answered in the order they are read, except reads that answered PENDING; so an INTERRUPT
+ * whose target is not pending comes too late and needs nothing. A throw in an operation ends that request with EIO and
+ * nothing else. This is the only place that catches.
+ */
+import { EAGAIN, EINTR, EIO, ENODEV, ENOENT, ENOSYS } from '../lib/errno.ts'
+import { ioctl, read } from '../sys/io.ts'
+import {
+	FUSE_BACKING_MAP,
+	FUSE_INIT_IN_EXT,
+	FUSE_INIT_OUT,
+	FUSE_KERNEL_MINOR_VERSION,
+	FUSE_KERNEL_VERSION,
+	FUSE_NOTIFY_POLL_WAKEUP_OUT,
+} from './abi.ts'
+import {
+	type Connection,
+	type Features,
+	type Filesystem,
+	PENDING,
+	type ReadReply,
+	type RequestId,
+} from './filesystem.ts'
+import {
+	FUSE_DEV_IOC_BACKING_CLOSE,
+	FUSE_DEV_IOC_BACKING_OPEN,
+	FUSE_NOTIFY_POLL,
+	FUSE_NOTIFY_RESEND,
+	hasInitFlag,
+} from './flags.ts'
+import { featuresOf, type Negotiated, negotiate, NO_FEATURES } from './negotiate.ts'
+import { OPERATION_BY_OPCODE, type Operation, type Protocol } from './opcodes.ts'
+import { BODY_AT, BODY_WORD } from './reply.ts'
+import { ARGUMENT_AT, type Request } from './request.ts'
+import { writeU64 } from './struct.ts'
+import type { Workspace } from './workspace.ts'
+
+/** Something that should not happen, for the log. */
+export interface Fault {
+	readonly message: string
+	/** Name of the opcode, or its number. */
+	readonly operation: string
+	readonly node: number
+	/** What was thrown, if something was. */
+	readonly cause?: unknown
+}
+
+export interface SessionOptions {
+	readonly workspace: Workspace
+	/** Told at most `maxFaults` times. */
+	readonly log: (fault: Fault) => void
+	readonly maxFaults?: number
+	/** In force already: an earlier process did the handshake on this descriptor. */
+	readonly negotiated?: Negotiated
+}
+
+/** Totals of one connection. */
+export interface SessionCounters {
+	requests: number
+	/** Operations that threw, and replies the kernel refused. */
+	faults: number
+	/** Requests that were no such thing. */
+	malformed: number
+	/** Pending reads ended by a signal. */
+	interrupted: number
+	/** Replies to requests that the kernel had given up. */
+	abandoned: number
+}
+
+const DEFAULT_MAX_FAULTS = 32
+const MAX_ERRNO = 511
+const MAX_BACKGROUND = 64
+const CONGESTION_THRESHOLD = 48
+const TIME_GRANULARITY_NS = 1000
+/** Our tree may lie on a file system that lies on nothing else: the backing files' tmpfs. */
+const MAX_STACK_DEPTH = 1
+
+/** One connection, on a non-blocking descriptor of the FUSE device that the caller opens, mounts and closes. */
+export class Session implements Connection, Protocol {
+	readonly fd: number
+	readonly counters: SessionCounters = { requests: 0, faults: 0, malformed: 0, interrupted: 0, abandoned: 0 }
+	#features: Features = NO_FEATURES
+	#negotiated: Negotiated | undefined
+	#gone = 0
+	readonly #filesystem: Filesystem
+	readonly #workspace: Workspace
+	readonly #log: (fault: Fault) => void
+	readonly #maxFaults: number
+	/** The upper word of `unique` by request: all that a late answer needs beside the number itself. */
+	readonly #pending = new Map<RequestId, number>()
+
+	constructor(fd: number, filesystem: Filesystem, options: SessionOptions) {
+		this.fd = fd
+		this.#filesystem = filesystem
+		this.#workspace = options.workspace
+		this.#log = options.log
+		this.#maxFaults = options.maxFaults ?? DEFAULT_MAX_FAULTS
+		this.#negotiated = options.negotiated
+		if (options.negotiated !== undefined) this.#features = featuresOf(options.negotiated)
+		filesystem.attach(this)
+	}
+
+	get features(): Features {
+		return this.#features
+	}
+
+	/** What the handshake settled, for a later process; undefined before it. */
+	get negotiated(): Negotiated | undefined {
+		return this.#negotiated
+	}
+
+	/** Reads that wait for an answer. */
+	get pendingReads(): number {
+		return this.#pending.size
+	}
+
+	/**
+	 * Reads and answers up to `maxRequests` requests. The number served, 0 when there was none, or a negative errno
+	 * when the connection is gone (-ENODEV: unmounted or aborted).
+	 */
+	serve(maxRequests: number): number {
+		if (this.#gone !== 0) return this.#gone
+		const { memory } = this.#workspace.request
+		const { address } = memory
+		const size = memory.bytes.byteLength
+		for (let served = 0; served < maxRequests; served++) {
+			const got = read(this.fd, address, size)
+			if (got < 0) {
+				if (got === -EAGAIN) return served
+				// ENOENT: the caller was killed before we took its request.
+				if (got === -EINTR || got === -ENOENT) continue
+				return this.#lose(got)
+			}
+			this.#answer(got)
+			if (this.#gone !== 0) return this.#gone
+		}
+		return maxRequests
+	}
+
+	/** Asks the kernel to send again what an earlier process took and never answered (7.40). 0 or a negative errno. */
+	resend(): number {
+		return this.#notify(FUSE_NOTIFY_RESEND, 0)
+	}
+
+	finishRead(request: RequestId, sizeBytes: number, fill: (reply: ReadReply) => number): void {
+		const uniqueHigh = this.#pending.get(request)
+		if (uniqueHigh === undefined) return
+		const { late } = this.#workspace
+		late.begin(sizeBytes)
+		let outcome: number
+		try {
+			outcome = fill(late)
+		} catch (cause) {
+			this.#fault({ message: 'Cannot finish a read: the operation threw', operation: 'FUSE_READ', node: 0, cause })
+			outcome = -EIO
+		}
+		if (outcome === PENDING) return
+		this.#pending.delete(request)
+		// Stored in a 32-bit word, the request's number is the lower half of `unique`.
+		const sent =
+			outcome < 0
+				? late.sendStruct(this.fd, request, uniqueHigh, outcome, 0)
+				: late.sendData(this.fd, request, uniqueHigh)
+		if (sent < 0) this.#refused(sent, 'FUSE_READ', 0)
+	}
+
+	notifyPoll(kernelHandle: number): void {
+		writeU64(this.#workspace.notice.words, BODY_WORD, kernelHandle)
+		this.#notify(FUSE_NOTIFY_POLL, FUSE_NOTIFY_POLL_WAKEUP_OUT.sizeBytes)
+	}
+
+	openBacking(fd: number): number {
+		const { notice } = this.#workspace
+		notice.words.fill(0, BODY_WORD, BODY_WORD + FUSE_BACKING_MAP.sizeBytes / 4)
+		notice.words[BODY_WORD] = fd
+		return ioctl(this.fd, FUSE_DEV_IOC_BACKING_OPEN, notice.memory.address + BODY_AT)
+	}
+
+	closeBacking(backingId: number): void {
+		const { notice } = this.#workspace
+		notice.words[BODY_WORD] = backingId
+		ioctl(this.fd, FUSE_DEV_IOC_BACKING_CLOSE, notice.memory.address + BODY_AT)
+	}
+
+	initialise(): number {
+		const { in: given, out, request, reply, limits } = this.#workspace
+		const { major, minor, max_readahead: maxReadaheadBytes, flags } = given.init
+		const extended = hasInitFlag(flags, 0, 'FUSE_INIT_EXT') && request.end >= ARGUMENT_AT + FUSE_INIT_IN_EXT.sizeBytes
+		const flags2 = extended ? given.initExt.flags2 : 0
+		reply.memory.bytes.fill(0, BODY_AT, BODY_AT + FUSE_INIT_OUT.sizeBytes)
+		out.init.major = FUSE_KERNEL_VERSION
+		out.init.minor = FUSE_KERNEL_MINOR_VERSION
+		// A newer major: name ours, and the kernel asks again in ours.
+		if (major > FUSE_KERNEL_VERSION) return FUSE_INIT_OUT.sizeBytes
+		const negotiated = negotiate({ major, minor, maxReadaheadBytes, flags, flags2 }, limits)
+		if (typeof negotiated === 'number') {
+			this.#fault({
+				message: `Cannot speak FUSE ${major}.${minor}: need 7.31 or newer (kernel 5.4)`,
+				operation: 'FUSE_INIT',
+				node: 0,
+			})
+			return negotiated
+		}
+		out.init.minor = negotiated.minor
+		out.init.max_readahead = negotiated.maxReadaheadBytes
+		out.init.flags = negotiated.flags
+		out.init.flags2 = negotiated.flags2
+		out.init.max_background = MAX_BACKGROUND
+		out.init.congestion_threshold = CONGESTION_THRESHOLD
+		out.init.max_write = negotiated.maxWriteBytes
+		out.init.time_gran = TIME_GRANULARITY_NS
+		out.init.max_pages = negotiated.maxPages
+		this.#negotiated = negotiated
+		this.#features = featuresOf(negotiated)
+		if (this.#features.passthrough) out.init.max_stack_depth = MAX_STACK_DEPTH
+		return FUSE_INIT_OUT.sizeBytes
+	}
+
+	interrupt(request: RequestId): void {
+		const uniqueHigh = this.#pending.get(request)
+		if (uniqueHigh === undefined) return
+		this.#pending.delete(request)
+		this.counters.interrupted++
+		const sent = this.#workspace.late.sendStruct(this.fd, request, uniqueHigh, -EINTR, 0)
+		if (sent < 0) this.#refused(sent, 'FUSE_INTERRUPT', 0)
+		this.#filesystem.interrupted(request)
+	}
+
+	/** Ends the session: the tree is told, once, and `serve` answers -ENODEV from now on. */
+	destroy(): void {
+		if (this.#gone === 0) this.#lose(-ENODEV)
+	}
+
+	#answer(sizeBytes: number): void {
+		const { request, reply } = this.#workspace
+		this.counters.requests++
+		if (!request.accept(sizeBytes)) {
+			this.counters.malformed++
+			return
+		}
+		const operation = OPERATION_BY_OPCODE[request.opcode]
+		const outcome = operation === undefined ? -ENOSYS : this.#carryOut(operation, request)
+		const kind = operation?.reply
+		if (kind === 'none' || outcome === PENDING) return
+		const { uniqueLow, uniqueHigh } = request
+		let sent: number
+		if (outcome < 0 || kind === undefined) sent = reply.sendStruct(this.fd, uniqueLow, uniqueHigh, outcome, 0)
+		else if (kind === 'data') sent = reply.sendData(this.fd, uniqueLow, uniqueHigh)
+		else sent = reply.sendStruct(this.fd, uniqueLow, uniqueHigh, 0, kind(this.#workspace, outcome))
+		if (sent < 0 && this.#refused(sent, operation?.name ?? String(request.opcode), request.node)) {
+			// The kernel may still wait for this request; if it does not, it says ENOENT.
+			reply.sendStruct(this.fd, uniqueLow, uniqueHigh, -EIO, 0)
+		}
+	}
+
+	#carryOut(operation: Operation, request: Request): number {
+		const parsed = request.parse(operation.struct.sizeBytes, operation.names)
+		if (parsed < 0) {
+			this.counters.malformed++
+			return parsed
+		}
+		try {
+			const outcome = operation.handle(this.#workspace, this.#filesystem, this)
+			if (outcome === PENDING) this.#pending.set(request.id, request.uniqueHigh)
+			// The kernel takes errno 1 to 511 and refuses the whole reply otherwise.
+			else if (!(outcome >= -MAX_ERRNO)) throw new RangeError(`Outcome ${outcome} is no errno`)
+			return outcome
+		} catch (cause) {
+			const { name } = operation
+			this.#fault({ message: 'Cannot answer: the operation threw', operation: name, node: request.node, cause })
+			return -EIO
+		}
+	}
+
+	/** A reply was not taken. True when that is our fault, and worth another try. */
+	#refused(errno: number, operation: string, node: number): boolean {
+		if (errno === -ENOENT) {
+			this.counters.abandoned++
+			return false
+		}
+		if (errno === -ENODEV) {
+			this.#lose(errno)
+			return false
+		}
+		this.#fault({ message: `Cannot send a reply: errno ${-errno}`, operation, node })
+		return true
+	}
+
+	#notify(code: number, bodyBytes: number): number {
+		const sent = this.#workspace.notice.sendStruct(this.fd, 0, 0, code, bodyBytes)
+		return sent < 0 ? sent : 0
+	}
+
+	#fault(fault: Fault): void {
+		this.counters.faults++
+		if (this.counters.faults <= this.#maxFaults) this.#log(fault)
+	}
+
+	#lose(errno: number): number {
+		this.#gone = errno
+		this.#pending.clear()
+		try {
+			this.#filesystem.destroy()
+		} catch (cause) {
+			this.#fault({ message: 'Cannot destroy: the operation threw', operation: 'FUSE_DESTROY', node: 0, cause })
+		}
+		return errno
+	}
+}
