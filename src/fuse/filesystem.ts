@@ -127,7 +127,10 @@ export interface WriteRequest {
 
 /** What an operation may do to its connection outside its own answer. */
 export interface Connection {
-	/** Answers a pending read: `fill` adds the bytes and answers 0, or a negative errno. */
+	/**
+	 * Answers a pending read: `fill` adds the bytes and answers 0, or a negative errno. When it answers PENDING nothing
+	 * is sent and the read goes on waiting.
+	 */
 	finishRead(request: RequestId, sizeBytes: number, fill: (reply: ReadReply) => number): void
 	/** Wakes those who poll the handle that asked with this kernel handle (`poll`). */
 	notifyPoll(kernelHandle: number): void

@@ -1,0 +1,157 @@
+/**
+ * The configuration of one POG: its text, what it compiled to, and what was wrong with it.
+ *
+ * Compiled configurations are shared by content (most containers have the host's default). A text that cannot be read
+ * at all leaves the last good configuration in force, and says so.
+ */
+import { LRUCache } from 'lru-cache'
+import type { Action, Configuration } from '../conf/configuration.ts'
+import { DEFAULT_LIMITS as CONF_LIMITS } from '../conf/configuration.ts'
+import { parseConfiguration } from '../conf/parse.ts'
+import { compileRoutes, type Routes } from '../conf/routes.ts'
+import { type Diagnostic, formatDiagnostic } from '../lib/diagnostic.ts'
+import type { PogInfo } from './info.ts'
+import type { Pog } from './pog.ts'
+import type { LineFormat } from './views.ts'
+
+export type ConfState = PogInfo['conf']['state']
+
+/** The name diagnostics carry: what the container's owner edits. */
+export const CONF_FILE = '/etc/syslog.conf'
+/** Where what has no terminal here is recorded instead. */
+const CONSOLE_VIEW = 'run/pog/console'
+const USERS_VIEW = 'run/pog/users'
+
+const SEVERITY_ERR = 3
+const SEVERITY_WARNING = 4
+const SEVERITY_INFO = 6
+const MAX_TOLD_DIAGNOSTICS = 20
+
+/** Texts of configuration files that `include PATTERN` matches inside the container's own tree. */
+export type ReadIncludes = (pattern: string) => readonly { file: string; text: string }[]
+
+const COMPILED = new LRUCache<string, Configuration>({ max: 256, maxSize: 16 << 20, sizeCalculation: (_, text) => text.length + 1 })
+
+export class Configured {
+	text: string
+	state: ConfState = 'default'
+	diagnostics: readonly Diagnostic[] = []
+	rules = 0
+	routes: Routes
+	readIncludes: ReadIncludes = () => []
+	readonly #pog: Pog
+	/** Whether the container (or the host, for this POG) has given a text of its own. */
+	#own = false
+	#inForce: Configuration
+
+	constructor(pog: Pog) {
+		this.#pog = pog
+		this.text = pog.policy.defaultConf
+		this.#inForce = this.#parse(this.text)
+		this.routes = this.#activate(this.#inForce)
+	}
+
+	/** Puts a text of this POG's own in force. Answers what is wrong with it. */
+	set(text: string): readonly Diagnostic[] {
+		this.#own = true
+		this.text = text
+		return this.#apply()
+	}
+
+	/** Back to the host's default. */
+	reset(): void {
+		this.#own = false
+		this.followDefault()
+	}
+
+	/** The host's default changed: obeyed unless this POG has a text of its own. */
+	followDefault(): void {
+		if (this.#own) return
+		this.text = this.#pog.policy.defaultConf
+		this.#apply()
+	}
+
+	#apply(): readonly Diagnostic[] {
+		const parsed = this.#parse(this.text)
+		this.diagnostics = parsed.diagnostics
+		if (parsed.usable) {
+			this.state = this.#own ? 'own' : 'default'
+			this.#inForce = parsed
+			this.routes = this.#activate(parsed)
+			this.#pog.setRoutes(this.routes)
+		} else this.state = 'kept'
+		this.#tell(parsed)
+		return parsed.diagnostics
+	}
+
+	#parse(text: string): Configuration {
+		const known = COMPILED.get(text)
+		if (known !== undefined) return known
+		let included = false
+		const parsed = parseConfiguration(Buffer.from(text, 'latin1'), {
+			file: CONF_FILE,
+			include: pattern => {
+				included = true
+				return this.readIncludes(pattern)
+			},
+			limits: { ...CONF_LIMITS, textBytes: this.#pog.limits.confBytes, files: this.#pog.limits.confFiles },
+		})
+		// What a container's own files say is its own: never shared by content.
+		if (!included) COMPILED.set(text, parsed)
+		return parsed
+	}
+
+	#activate(configuration: Configuration): Routes {
+		const { views } = this.#pog
+		for (const view of views.all) {
+			view.live = false
+			view.rotation = null
+		}
+		this.rules = configuration.rules.length
+		return compileRoutes(configuration, action => this.#bitOf(action), this.#pog.hostname)
+	}
+
+	/** The route bit of an action: its view is made when there is none. 0 bits when the action goes nowhere. */
+	#bitOf(action: Action): number {
+		const target = destination(action)
+		if (target === null) return 0
+		const view = this.#pog.views.ensure(target.path, target.format)
+		if (view === undefined) {
+			this.#pog.tell(SEVERITY_ERR, `no room for another file in the configuration: ${target.path} is not written`)
+			return 0
+		}
+		if (!view.live) {
+			view.live = true
+			if (action.kind === 'file' && action.rotate !== null) view.rotation = action.rotate
+		}
+		return 1 << view.bit
+	}
+
+	/** The owner reads in the POG's own log what became of the configuration. */
+	#tell(parsed: Configuration): void {
+		const pog = this.#pog
+		for (const diagnostic of parsed.diagnostics.slice(0, MAX_TOLD_DIAGNOSTICS)) {
+			pog.tell(diagnostic.level === 'error' ? SEVERITY_ERR : SEVERITY_WARNING, formatDiagnostic(diagnostic))
+		}
+		const more = parsed.diagnostics.length - MAX_TOLD_DIAGNOSTICS
+		if (more > 0) pog.tell(SEVERITY_ERR, `${CONF_FILE}: ${more} more, see /run/pog/status`)
+		pog.tell(
+			SEVERITY_INFO,
+			parsed.usable ? `${CONF_FILE}: ${this.rules} rules in force` : `${CONF_FILE}: not usable, the last good configuration stays in force`,
+		)
+	}
+}
+
+function destination(action: Action): { path: string; format: LineFormat } | null {
+	switch (action.kind) {
+		case 'file':
+			return { path: action.path.slice(1), format: action.format }
+		case 'console':
+			return { path: CONSOLE_VIEW, format: 'RFC3164' }
+		case 'users':
+		case 'wall':
+			return { path: USERS_VIEW, format: 'RFC3164' }
+		case 'discard':
+			return null
+	}
+}

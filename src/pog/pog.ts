@@ -1,0 +1,265 @@
+/**
+ * One private log: its ring, its views, its configuration, its ledger. The domain; knows no file descriptor.
+ *
+ * Invariant: everything accepted is one record in the ring with its routes decided, or a counted drop. Nothing here
+ * throws for what a container sends.
+ */
+import type { Clock } from '../lib/clock.ts'
+import type { Routes } from '../conf/routes.ts'
+import { composed, composeLine, LineHead, maxLineBytes } from '../record/line.ts'
+import { parseDatagram } from '../record/datagram.ts'
+import { parseKmsgWrite } from '../record/kmsg-write.ts'
+import { newParsed, type Parsed } from '../record/parsed.ts'
+import { EXTRA, extraBytes, putExtra } from '../ring/extra.ts'
+import { FIELD, FLAG } from '../ring/layout.ts'
+import { type Descriptor, newDescriptor, type Ring } from '../ring/ring.ts'
+import { Configured } from './configured.ts'
+import type { Origin } from './info.ts'
+import { Ledger, ORIGIN_CODE } from './ledger.ts'
+import type { Limits, PogPolicy } from './limits.ts'
+import { RecordSubject } from './subject.ts'
+import { ALL_BIT, KMSG_BIT, type View, ViewTable } from './views.ts'
+import { Rfc5424Lines } from './view-lines.ts'
+
+/** Who sent a message, as the kernel vouches for it; pid in the container's namespace, 0 when unknown. */
+export interface Sender {
+	pid: number
+	uid: number
+	gid: number
+}
+
+export const NOBODY: Sender = { pid: 0, uid: 0, gid: 0 }
+
+export interface PogOptions {
+	id: number
+	name: string
+	hostname: string
+	owner: { uid: number; gid: number }
+	limits: Limits
+	policy: PogPolicy
+	clock: Clock
+}
+
+const KERNEL_TAG = Buffer.from('kernel', 'latin1')
+const KMSG_MASK = 1 << KMSG_BIT
+const ALL_MASK = 1 << ALL_BIT
+/** Tags longer than this are text: the descriptor counts a tag's bytes in one byte. */
+const MAX_TAG_BYTES = 200
+const MAX_PROCID_BYTES = 200
+const SEVERITY_WARNING = 4
+const FACILITY_SYSLOG = 5
+
+export class Pog {
+	readonly id: number
+	readonly name: string
+	readonly hostname: string
+	readonly owner: { uid: number; gid: number }
+	readonly limits: Limits
+	readonly head: LineHead
+	readonly ledger: Ledger
+	readonly views: ViewTable
+	readonly rfc5424: Rfc5424Lines
+	readonly configured: Configured
+	readonly clock: Clock
+	policy: PogPolicy
+	ring: Ring
+	/** Called after each record that /dev/kmsg shows. */
+	onKmsg: () => void = () => {}
+	readonly #parsed: Parsed = newParsed()
+	readonly #descriptor: Descriptor = newDescriptor()
+	readonly #subject: RecordSubject
+	#routes: Routes
+
+	constructor(ring: Ring, options: PogOptions) {
+		this.ring = ring
+		this.id = options.id
+		this.name = options.name
+		this.hostname = options.hostname
+		this.owner = options.owner
+		this.limits = options.limits
+		this.policy = options.policy
+		this.clock = options.clock
+		this.head = new LineHead(options.hostname)
+		this.ledger = new Ledger(ring)
+		this.#subject = new RecordSubject(options.hostname)
+		this.rfc5424 = new Rfc5424Lines(options.hostname)
+		this.views = new ViewTable(ring, { RFC3164: null, RFC5424: (from, seq) => this.rfc5424.size(from, seq) })
+		this.views.ensure('run/pog/log', 'RFC3164', ALL_BIT)
+		this.configured = new Configured(this)
+		this.#routes = this.configured.routes
+	}
+
+	/** Obeys the routes of a configuration from the next record on. */
+	setRoutes(routes: Routes): void {
+		this.#routes = routes
+	}
+
+	/** A datagram from /dev/log: `bytes` from `start` to `end`. */
+	logDatagram(bytes: Uint8Array, start: number, end: number, sender: Sender): void {
+		const parsed = this.#parsed
+		let last = end
+		if (end - start > this.limits.datagramBytes) {
+			last = start + this.limits.datagramBytes
+			this.ledger.drop('oversized')
+		}
+		parseDatagram(bytes, start, last, parsed)
+		this.#append(bytes, parsed, ORIGIN_CODE.devlog, ALL_MASK, sender)
+	}
+
+	/** A write to /dev/kmsg, or with `kernel` a message of the kernel about this container. */
+	logKmsg(bytes: Uint8Array, start: number, end: number, sender: Sender): void {
+		parseKmsgWrite(bytes, start, end, this.#parsed)
+		this.#append(bytes, this.#parsed, ORIGIN_CODE.kmsg, ALL_MASK | KMSG_MASK, sender)
+		this.onKmsg()
+	}
+
+	/** A message of one origin whose facility and severity are known. Answers its sequence number. */
+	log(origin: Origin, facility: number, severity: number, tag: string, text: string, toKmsg = false): number {
+		const tagBytes = Buffer.from(tag, 'utf8')
+		const bytes = Buffer.concat([tagBytes, Buffer.from(text, 'utf8')])
+		const parsed = newParsed()
+		parsed.facility = facility
+		parsed.severity = severity
+		parsed.tagEnd = Math.min(tagBytes.length, MAX_TAG_BYTES)
+		parsed.msgStart = tagBytes.length
+		parsed.bodyStart = tagBytes.length
+		parsed.msgEnd = bytes.length
+		const seq = this.#append(bytes, parsed, ORIGIN_CODE[origin], toKmsg ? ALL_MASK | KMSG_MASK : ALL_MASK, NOBODY)
+		if (toKmsg) this.onKmsg()
+		return seq
+	}
+
+	/** A line of this POG's own: what its owner should know. */
+	tell(severity: number, text: string): void {
+		this.log('pogs', FACILITY_SYSLOG, severity, 'pogs', text)
+	}
+
+	/** `echo x >> FILE`: the bytes become part of that view alone, as they are. */
+	appendRaw(view: View, bytes: Uint8Array, start: number, end: number, sender: Sender): void {
+		const piece = this.ring.maxRecordBytes
+		const d = this.#descriptor
+		for (let at = start; at < end; at += piece) {
+			const size = Math.min(piece, end - at)
+			const offset = this.ring.reserve(size)
+			this.ring.text.set(bytes.subarray(at, at + size), offset)
+			this.#stamp(d, sender)
+			d.facility = 1
+			d.severity = 5
+			d.origin = ORIGIN_CODE.file
+			d.flags = FLAG.raw
+			d.routes = 1 << view.bit
+			d.lineBytes = size
+			d.extraBytes = 0
+			d.tagOffset = 0
+			d.tagBytes = 0
+			d.procidBytes = 0
+			this.ring.commit(d)
+			this.ledger.accept(d.origin)
+		}
+		if ((this.views.hiddenBits & (1 << view.bit)) !== 0) this.views.reveal(1 << view.bit)
+	}
+
+	#stamp(d: Descriptor, sender: Sender): void {
+		d.monotonicUs = this.clock.monotonicUs()
+		d.realtimeUs = this.clock.realtimeUs(d.monotonicUs)
+		d.pid = sender.pid
+		d.uid = sender.uid
+		d.gid = sender.gid
+	}
+
+	#append(bytes: Uint8Array, p: Parsed, origin: number, fixedRoutes: number, sender: Sender): number {
+		const d = this.#descriptor
+		const ring = this.ring
+		if (p.tagEnd - p.tagStart > MAX_TAG_BYTES || p.pidEnd - p.pidStart > MAX_PROCID_BYTES) tagIsText(p)
+		this.#stamp(d, sender)
+		this.head.update(d.realtimeUs)
+		d.flags = 0
+		d.facility = p.facility
+		d.severity = p.severity
+		d.origin = origin
+		const room = ring.maxRecordBytes
+		let most = maxLineBytes(p, this.head) + extraBytes(p.msgEnd - p.msgStart) + 2 * extraBytes(0) + (p.sdEnd - p.sdStart) + (p.msgidEnd - p.msgidStart)
+		if (most > room) {
+			// Twice for carets, once more for the message's own bytes behind them.
+			p.msgEnd = Math.min(p.msgEnd, p.msgStart + Math.floor((room - 2048) / 3))
+			p.bodyStart = Math.min(p.bodyStart, p.msgEnd)
+			if (p.sdEnd - p.sdStart > 1024) p.sdEnd = p.sdStart
+			d.flags |= FLAG.truncated
+			this.ledger.drop('truncated')
+			most = room
+		}
+		const offset = ring.reserve(most)
+		const borrowed = p.facility === 0 && p.tagStart === p.tagEnd ? KERNEL_TAG : undefined
+		const end = composeLine(ring.text, offset, this.head, bytes, p, borrowed)
+		let extraEnd = end
+		const textStart = fixedRoutes & KMSG_MASK ? p.msgStart : p.bodyStart
+		if (!isWhole(offset, end, p, textStart)) {
+			d.flags |= FLAG.altered
+			extraEnd = putExtra(ring.text, extraEnd, EXTRA.text, bytes, textStart, p.msgEnd)
+		}
+		if (borrowed !== undefined) d.flags |= FLAG.borrowedTag
+		if (p.msgidEnd > p.msgidStart) extraEnd = putExtra(ring.text, extraEnd, EXTRA.msgid, bytes, p.msgidStart, p.msgidEnd)
+		if (p.sdEnd > p.sdStart) extraEnd = putExtra(ring.text, extraEnd, EXTRA.sd, bytes, p.sdStart, p.sdEnd)
+		d.lineBytes = end - offset
+		d.extraBytes = extraEnd - end
+		d.tagOffset = composed.tagOffset
+		d.tagBytes = composed.tagBytes
+		d.procidBytes = composed.pidBytes
+		const routes = this.#routes
+		const files = routes.mask(d.facility, d.severity, routes.filtered ? this.#subject.of(bytes, p, borrowed) : null)
+		if (files === 0) this.ledger.drop('unrouted')
+		d.routes = files | fixedRoutes
+		this.ledger.accept(origin)
+		const seq = ring.commit(d)
+		if ((files & this.views.hiddenBits) !== 0) this.views.reveal(files)
+		return seq
+	}
+
+	/** syslog(2) CLEAR, and every view emptied: what the owner's and the host's `clear` mean. */
+	clear(): void {
+		this.ring.floats[FIELD.clearSeq] = this.ring.headSeq
+		for (const view of this.views.all) if (view.live || view.bit === ALL_BIT) this.views.clear(view)
+	}
+
+	/** Goes on in a ring of another size, which `moveRing` filled. */
+	moveTo(ring: Ring): void {
+		this.views.moveTo(ring)
+		this.ledger.moveTo(ring)
+		this.ring = ring
+	}
+
+	/** The line a reader gets in place of records that were overwritten before it read them. */
+	lossNote(records: number): Uint8Array {
+		const nowUs = this.clock.realtimeUs(this.clock.monotonicUs())
+		this.head.update(nowUs)
+		const text = Buffer.from(`pogs: ${records} ${records === 1 ? 'record' : 'records'} lost: overwritten before they were read\n`)
+		return Buffer.concat([this.head.bytes, text])
+	}
+
+	/** Applies what follows from time passing: rotations that became due. */
+	tick(): void {
+		for (const view of [...this.views.all]) if (view.rotation !== null && view.live) this.views.rotate(view)
+	}
+
+	/** A record was refused at the door: counted, and told to its owner. */
+	refuse(text: string): void {
+		this.ledger.drop('refused')
+		this.tell(SEVERITY_WARNING, text)
+	}
+}
+
+/** Gives up the tag: it becomes the beginning of the message. */
+function tagIsText(p: Parsed): void {
+	p.msgStart = Math.min(p.msgStart, p.tagStart)
+	p.bodyStart = p.msgStart
+	p.tagEnd = p.tagStart
+	p.pidEnd = p.pidStart
+}
+
+/** Whether the line from `offset` to `end` holds the message's bytes unchanged where a reader will look for them. */
+function isWhole(offset: number, end: number, p: Parsed, textStart: number): boolean {
+	if (!composed.clean) return false
+	if (textStart === p.bodyStart) return true
+	// The text of a kmsg record begins with its tag; the line spells it `TAG[PID]: `, which is never shorter.
+	return end - 1 - offset - composed.tagOffset === p.msgEnd - p.msgStart
+}

@@ -1,0 +1,113 @@
+/**
+ * `/etc/syslog.conf` of one POG: a draft that every open edits, obeyed when an open that wrote is closed.
+ *
+ * close(2) waits for the daemon's answer, so the command after `echo ... > /etc/syslog.conf` already logs by the new
+ * rules.
+ */
+import { FOPEN_DIRECT_IO } from '../fuse/flags.ts'
+import type { ReadReply, ReadRequest, WriteRequest } from '../fuse/filesystem.ts'
+import { EFBIG } from '../lib/errno.ts'
+import type { Pog } from '../pog/pog.ts'
+import { OpenFile } from './open-file.ts'
+
+/** The text all opens see; ahead of the one in force while somebody writes. */
+export class ConfDraft {
+	readonly #pog: Pog
+	#edited: Buffer | null = null
+	mtimeUs: number
+
+	constructor(pog: Pog) {
+		this.#pog = pog
+		this.mtimeUs = pog.clock.realtimeUs(pog.clock.monotonicUs())
+	}
+
+	get bytes(): Buffer {
+		return this.#edited ?? Buffer.from(this.#pog.configured.text, 'latin1')
+	}
+
+	get sizeBytes(): number {
+		return this.#edited?.length ?? this.#pog.configured.text.length
+	}
+
+	/** 0, or -EFBIG. A gap is filled with NUL, as in any file. */
+	write(offset: number, source: Uint8Array, start: number, end: number): number {
+		const size = Math.max(this.sizeBytes, offset + end - start)
+		if (size > this.#pog.limits.confBytes) return -EFBIG
+		const grown = Buffer.alloc(size)
+		this.bytes.copy(grown)
+		grown.set(source.subarray(start, end), offset)
+		this.#edit(grown)
+		return 0
+	}
+
+	/** 0, or -EFBIG. */
+	truncate(sizeBytes: number): number {
+		if (sizeBytes > this.#pog.limits.confBytes) return -EFBIG
+		const cut = Buffer.alloc(sizeBytes)
+		this.bytes.copy(cut)
+		this.#edit(cut)
+		return 0
+	}
+
+	#edit(bytes: Buffer): void {
+		this.#edited = bytes
+		this.mtimeUs = this.#pog.clock.realtimeUs(this.#pog.clock.monotonicUs())
+	}
+
+	/** Puts what was written in force. */
+	commit(): void {
+		if (this.#edited === null) return
+		const text = this.#edited.toString('latin1')
+		this.#edited = null
+		if (text !== this.#pog.configured.text || this.#pog.configured.state !== 'own') this.#pog.configured.set(text)
+	}
+
+	/** A whole text at once: a file was renamed onto this one. */
+	replace(bytes: Uint8Array): void {
+		this.#edit(Buffer.from(bytes))
+		this.commit()
+	}
+}
+
+export class ConfFile extends OpenFile {
+	readonly openFlags = FOPEN_DIRECT_IO
+	readonly #draft: ConfDraft
+	#wrote = false
+
+	/** `truncated`: the open asked for an empty file. */
+	constructor(draft: ConfDraft, truncated: boolean) {
+		super()
+		this.#draft = draft
+		if (truncated) this.truncate(0)
+	}
+
+	override read(request: ReadRequest, reply: ReadReply): number {
+		const { bytes } = this.#draft
+		const end = Math.min(bytes.length, request.offset + request.sizeBytes)
+		if (request.offset < end) reply.addBytes(bytes, request.offset, end)
+		return 0
+	}
+
+	override write(request: WriteRequest): number {
+		const { memory, start, sizeBytes, offset } = request
+		const answer = this.#draft.write(offset, memory.bytes, start, start + sizeBytes)
+		if (answer < 0) return answer
+		this.#wrote = true
+		return sizeBytes
+	}
+
+	override truncate(sizeBytes: number): number {
+		this.#wrote = true
+		return this.#draft.truncate(sizeBytes)
+	}
+
+	override flush(): number {
+		if (this.#wrote) this.#draft.commit()
+		this.#wrote = false
+		return 0
+	}
+
+	override release(): void {
+		this.flush()
+	}
+}

@@ -1,0 +1,149 @@
+/**
+ * /dev/kmsg of one POG. Source: devkmsg_* of kernel/printk/printk.c (v6.12), Documentation/ABI/testing/dev-kmsg.
+ *
+ * A FUSE node is a regular file, so lseek is mostly invisible to us: SEEK_SET happens in the kernel, SEEK_END asks for
+ * the size with a handle, SEEK_DATA arrives as LSEEK. Each handle therefore keeps the position it is at (a kmsg sequence
+ * number) and the file offset the next sequential read will carry; a record's own offset is `(seq + 1) * STRIDE`, so that any
+ * other offset can be told apart.
+ */
+import {
+	FOPEN_DIRECT_IO,
+	FOPEN_NOFLUSH,
+	FOPEN_PARALLEL_DIRECT_WRITES,
+} from '../fuse/flags.ts'
+import { PENDING, type ReadReply, type ReadRequest, type WriteRequest } from '../fuse/filesystem.ts'
+import { EAGAIN, EINVAL, EPIPE, ESPIPE } from '../lib/errno.ts'
+import type { Sender } from '../pog/pog.ts'
+import type { KmsgReaders } from './kmsg-readers.ts'
+import { OpenFile } from './open-file.ts'
+import { WriteLimit } from './write-limit.ts'
+
+/** Further apart than the longest record is long, and never 0. */
+const STRIDE = 8192
+/** PRINTKRB_RECORD_MAX: the longest write. */
+const MAX_WRITE_BYTES = 1024
+const O_NONBLOCK = 0o4000
+const SEEK_DATA = 3
+const POLLIN_RDNORM = 0x41
+const POLLERR_PRI = 0x0a
+const SEVERITY_WARNING = 4
+
+export class KmsgFile extends OpenFile {
+	readonly openFlags = FOPEN_DIRECT_IO | FOPEN_NOFLUSH | FOPEN_PARALLEL_DIRECT_WRITES
+	readonly #readers: KmsgReaders
+	#kmsgSeq: number
+	/** A ring sequence number at or before the record to read next. */
+	#hint = 0
+	#expect = 0
+	#kernelHandle = -1
+	readonly #limit = new WriteLimit()
+
+	constructor(readers: KmsgReaders) {
+		super()
+		this.#readers = readers
+		this.#kmsgSeq = readers.log.oldest
+	}
+
+	override read(request: ReadRequest, reply: ReadReply): number {
+		const { log } = this.#readers
+		if (request.offset !== this.#expect) {
+			const seq = seekTarget(request.offset, log.oldest)
+			if (seq < 0) return seq
+			this.#kmsgSeq = seq
+			this.#expect = request.offset
+		}
+		const ready = this.#give(request.sizeBytes, reply)
+		if (ready !== -EAGAIN || (request.flags & O_NONBLOCK) !== 0) return ready
+		this.#readers.wait(this, request)
+		return PENDING
+	}
+
+	/** Answers the record at the position, or -EAGAIN when there is none yet. */
+	#give(sizeBytes: number, reply: ReadReply): number {
+		const { log, pog } = this.#readers
+		const oldest = log.oldest
+		if (this.#kmsgSeq < oldest) {
+			this.#kmsgSeq = oldest
+			return -EPIPE
+		}
+		if (this.#kmsgSeq >= log.next) return -EAGAIN
+		const { ring } = pog
+		let seq = log.following(this.#hint)
+		if (seq >= ring.headSeq || ring.kmsgSeq(seq) !== this.#kmsgSeq) seq = log.find(this.#kmsgSeq)
+		const bytes = this.#readers.renderDevice(seq)
+		this.#kmsgSeq++
+		this.#hint = seq + 1
+		if (bytes > sizeBytes) return -EINVAL
+		reply.addBytes(this.#readers.scratch, 0, bytes)
+		this.#expect += bytes
+		return 0
+	}
+
+	/** Called when a record came: answers a waiting read. */
+	resume(sizeBytes: number, reply: ReadReply): number {
+		return this.#give(sizeBytes, reply)
+	}
+
+	override interrupted(request: number): void {
+		this.#readers.forget(request)
+	}
+
+	override write(request: WriteRequest, sender: Sender): number {
+		const { pog } = this.#readers
+		const { sizeBytes, memory, start } = request
+		if (sizeBytes > MAX_WRITE_BYTES) {
+			pog.ledger.drop('refused')
+			return -EINVAL
+		}
+		const mode = pog.policy.devkmsg
+		if (mode === 'off') pog.ledger.drop('refused')
+		else if (mode === 'ratelimit' && !this.#limit.admits(pog.clock.monotonicUs())) pog.ledger.drop('ratelimited')
+		else pog.logKmsg(memory.bytes, start, start + sizeBytes, sender)
+		return sizeBytes
+	}
+
+	override poll(kernelHandle: number, schedule: boolean): number {
+		const { log } = this.#readers
+		if (schedule && this.#kernelHandle !== kernelHandle) {
+			this.#kernelHandle = kernelHandle
+			this.#readers.watch(this, kernelHandle)
+		}
+		if (this.#kmsgSeq < log.oldest) return POLLIN_RDNORM | POLLERR_PRI
+		return this.#kmsgSeq < log.next ? POLLIN_RDNORM : 0
+	}
+
+	override lseek(offset: number, whence: number): number {
+		if (offset !== 0) return -ESPIPE
+		if (whence !== SEEK_DATA) return -EINVAL
+		return this.#moveTo(this.#readers.log.clearPoint)
+	}
+
+	override seekEnd(): number {
+		return this.#moveTo(this.#readers.log.next)
+	}
+
+	#moveTo(kmsgSeq: number): number {
+		this.#kmsgSeq = kmsgSeq
+		this.#expect = (kmsgSeq + 1) * STRIDE
+		return this.#expect
+	}
+
+	override fsync(): number {
+		return -EINVAL
+	}
+
+	override release(): void {
+		this.#readers.unwatch(this)
+		const { suppressed } = this.#limit
+		// The kernel's own words, so that whoever looks for them finds them (printk.c, devkmsg_release).
+		if (suppressed > 0) {
+			this.#readers.pog.log('kernel', 0, SEVERITY_WARNING, '', `printk: ${suppressed} output lines suppressed due to ratelimiting`, true)
+		}
+	}
+}
+
+/** The kmsg sequence number an offset other than the sequential one stands for, or a negative errno. */
+function seekTarget(offset: number, oldest: number): number {
+	if (offset === 0) return oldest
+	return offset % STRIDE === 0 ? offset / STRIDE - 1 : -ESPIPE
+}

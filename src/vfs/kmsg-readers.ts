@@ -1,0 +1,102 @@
+/**
+ * Everybody who waits for the kernel log of one POG: blocked reads, and handles that are polled.
+ *
+ * Invariant: a waiting read is answered exactly once: by a record, or by the kernel's interrupt.
+ */
+import { type Connection, PENDING, type ReadReply, type ReadRequest } from '../fuse/filesystem.ts'
+import { EAGAIN, ENOMEM } from '../lib/errno.ts'
+import { KmsgLog } from '../pog/kmsg-log.ts'
+import type { Pog } from '../pog/pog.ts'
+import { StoredRecord } from '../pog/stored.ts'
+import { DEV_KMSG_CAP_BYTES, renderDevKmsg } from '../record/dev-kmsg.ts'
+import { PROC_KMSG_CAP_BYTES, renderProcKmsg } from '../record/proc-kmsg.ts'
+import { EXTRA, extraLength } from '../ring/extra.ts'
+
+/** A file whose read can wait. */
+export interface Waiter {
+	/** Answers a read: 0 with bytes in the reply, a negative errno, or -EAGAIN to go on waiting. */
+	resume(sizeBytes: number, reply: ReadReply): number
+}
+
+interface Waiting {
+	waiter: Waiter
+	sizeBytes: number
+}
+
+export class KmsgReaders {
+	readonly pog: Pog
+	readonly log: KmsgLog
+	/** The record rendered last. */
+	readonly scratch = new Uint8Array(DEV_KMSG_CAP_BYTES)
+	readonly #connection: Connection
+	readonly #waiting = new Map<number, Waiting>()
+	readonly #watched = new Map<object, number>()
+	readonly #record = new StoredRecord()
+
+	constructor(pog: Pog, connection: Connection) {
+		this.pog = pog
+		this.log = new KmsgLog(pog)
+		this.#connection = connection
+		pog.onKmsg = () => this.#wake()
+	}
+
+	/** Keeps a read until a record comes. */
+	wait(waiter: Waiter, request: ReadRequest): void {
+		if (this.#waiting.size >= this.pog.limits.pendingReads) {
+			// Too many to keep: the oldest one has waited long enough.
+			for (const [oldest, { sizeBytes }] of this.#waiting) {
+				this.#waiting.delete(oldest)
+				this.#connection.finishRead(oldest, sizeBytes, () => -ENOMEM)
+				break
+			}
+		}
+		this.#waiting.set(request.request, { waiter, sizeBytes: request.sizeBytes })
+	}
+
+	forget(request: number): void {
+		this.#waiting.delete(request)
+	}
+
+	/** Notifies this poller of every record from now on. */
+	watch(file: object, kernelHandle: number): void {
+		this.#watched.set(file, kernelHandle)
+	}
+
+	unwatch(file: object): void {
+		this.#watched.delete(file)
+	}
+
+	#wake(): void {
+		if (this.#waiting.size > 0) this.#resumeAll()
+		if (this.#watched.size > 0) for (const kernelHandle of this.#watched.values()) this.#connection.notifyPoll(kernelHandle)
+	}
+
+	#resumeAll(): void {
+		for (const [request, { waiter, sizeBytes }] of [...this.#waiting]) {
+			this.#connection.finishRead(request, sizeBytes, reply => {
+				const answer = waiter.resume(sizeBytes, reply)
+				// A reader of the shared position may find it drained by the one before: it goes on waiting.
+				if (answer === -EAGAIN) return PENDING
+				this.#waiting.delete(request)
+				return answer
+			})
+		}
+	}
+
+	/** Renders a record as /dev/kmsg gives it into `scratch`; its length. */
+	renderDevice(seq: number): number {
+		const { ring } = this.pog
+		const r = this.#record.read(ring, seq, true)
+		const at = r.extra(ring, EXTRA.dictionary)
+		const dictionary = at < 0 ? undefined : ring.text.subarray(at, at + extraLength(ring.text, at))
+		const kmsgSeq = ring.kmsgSeq(seq)
+		return renderDevKmsg(this.scratch, 0, r.facility, r.severity, kmsgSeq, r.monotonicUs, ring.text, r.textStart, r.textEnd, dictionary)
+	}
+
+	/** Renders a record as /proc/kmsg gives it into `scratch`; its length. */
+	renderProc(seq: number): number {
+		const { ring } = this.pog
+		const r = this.#record.read(ring, seq, true)
+		return renderProcKmsg(this.scratch, 0, PROC_KMSG_CAP_BYTES, r.facility, r.severity, r.monotonicUs, ring.text, r.textStart, r.textEnd)
+	}
+}

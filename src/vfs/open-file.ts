@@ -1,0 +1,64 @@
+/**
+ * One open file description of a POG's tree. A kind of file overrides what it can do; the rest answers as a regular file
+ * that cannot.
+ */
+import type { ReadReply, ReadRequest, WriteRequest } from '../fuse/filesystem.ts'
+import type { Sender } from '../pog/pog.ts'
+import { EBADF, EINVAL, EOPNOTSUPP } from '../lib/errno.ts'
+
+const POLLIN = 0x0001
+const POLLOUT = 0x0004
+const POLLRDNORM = 0x0040
+const POLLWRNORM = 0x0100
+
+export abstract class OpenFile {
+	/** FOPEN_* bits for the kernel. */
+	abstract readonly openFlags: number
+	/** Id of the registered backing file, 0 for none. */
+	readonly backingId: number = 0
+
+	read(_request: ReadRequest, _reply: ReadReply): number {
+		return -EBADF
+	}
+
+	write(_request: WriteRequest, _sender: Sender): number {
+		return -EBADF
+	}
+
+	/** A close(2); what it answers is what close(2) answers. */
+	flush(): number {
+		return 0
+	}
+
+	fsync(): number {
+		return 0
+	}
+
+	release(): void {}
+
+	/** Regular files are always ready. */
+	poll(_kernelHandle: number, _schedule: boolean): number {
+		return POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM
+	}
+
+	/** SEEK_DATA and SEEK_HOLE only. */
+	lseek(_offset: number, _whence: number): number {
+		return -EINVAL
+	}
+
+	/** File size that lseek(SEEK_END) starts from; undefined: the node's size. */
+	seekEnd(): number | undefined {
+		return undefined
+	}
+
+	truncate(_sizeBytes: number): number {
+		return -EINVAL
+	}
+
+	allocate(_offset: number, _length: number, _mode: number): number {
+		return -EOPNOTSUPP
+	}
+
+	/** The kernel gave up waiting for a pending read of this file. */
+	interrupted(_request: number): void {}
+}

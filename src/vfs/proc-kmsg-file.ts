@@ -1,0 +1,90 @@
+/**
+ * /proc/kmsg of one POG: syslog(2) READ as a file. Source: fs/proc/kmsg.c, syslog_print of kernel/printk/printk.c (v6.12).
+ *
+ * All opens share one position with syslog(2) READ: what one reader got, no other gets.
+ */
+import { FOPEN_DIRECT_IO, FOPEN_NOFLUSH } from '../fuse/flags.ts'
+import { PENDING, type ReadReply, type ReadRequest } from '../fuse/filesystem.ts'
+import { EAGAIN, EINVAL, EIO } from '../lib/errno.ts'
+import type { KmsgReaders } from './kmsg-readers.ts'
+import { OpenFile } from './open-file.ts'
+
+const O_NONBLOCK = 0o4000
+const POLLIN_RDNORM = 0x41
+
+export class ProcKmsgFile extends OpenFile {
+	readonly openFlags = FOPEN_DIRECT_IO | FOPEN_NOFLUSH
+	readonly #readers: KmsgReaders
+	readonly #pieceBytes: number
+	#kernelHandle = -1
+
+	/** `pieceBytes`: the largest READ the kernel sends; filled completely, it would ask (and block) for more. */
+	constructor(readers: KmsgReaders, pieceBytes: number) {
+		super()
+		this.#readers = readers
+		this.#pieceBytes = pieceBytes
+	}
+
+	override read(request: ReadRequest, reply: ReadReply): number {
+		const ready = this.resume(request.sizeBytes, reply)
+		if (ready !== -EAGAIN || (request.flags & O_NONBLOCK) !== 0) return ready
+		this.#readers.wait(this, request)
+		return PENDING
+	}
+
+	/** As many whole records as fit, consumed for everybody; the first one in parts when it does not fit. */
+	resume(sizeBytes: number, reply: ReadReply): number {
+		const { log, pog, scratch } = this.#readers
+		let room = Math.min(sizeBytes, this.#pieceBytes - 1)
+		let { seq, partial } = log.shared
+		if (seq >= pog.ring.headSeq) return -EAGAIN
+		let given = 0
+		while (seq < pog.ring.headSeq && room > 0) {
+			const bytes = this.#readers.renderProc(seq)
+			const rest = bytes - partial
+			if (rest <= room) {
+				reply.addBytes(scratch, partial, bytes)
+				given += rest
+				room -= rest
+				partial = 0
+				seq = log.following(seq + 1)
+			} else {
+				if (given === 0) {
+					reply.addBytes(scratch, partial, partial + room)
+					partial += room
+				}
+				break
+			}
+		}
+		log.setShared(seq, partial)
+		return 0
+	}
+
+	override write(): number {
+		return -EIO
+	}
+
+	override interrupted(request: number): void {
+		this.#readers.forget(request)
+	}
+
+	override poll(kernelHandle: number, schedule: boolean): number {
+		if (schedule && this.#kernelHandle !== kernelHandle) {
+			this.#kernelHandle = kernelHandle
+			this.#readers.watch(this, kernelHandle)
+		}
+		return this.#readers.log.shared.seq < this.#readers.pog.ring.headSeq ? POLLIN_RDNORM : 0
+	}
+
+	override lseek(): number {
+		return -EINVAL
+	}
+
+	override fsync(): number {
+		return -EINVAL
+	}
+
+	override release(): void {
+		this.#readers.unwatch(this)
+	}
+}

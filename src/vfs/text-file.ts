@@ -1,0 +1,22 @@
+/**
+ * Small files whose content is made when they are opened: `stats`, `status`, the in-container `pogctl`.
+ */
+import { FOPEN_DIRECT_IO, FOPEN_NOFLUSH } from '../fuse/flags.ts'
+import type { ReadReply, ReadRequest } from '../fuse/filesystem.ts'
+import { OpenFile } from './open-file.ts'
+
+export class TextFile extends OpenFile {
+	readonly openFlags = FOPEN_DIRECT_IO | FOPEN_NOFLUSH
+	readonly #bytes: Uint8Array
+
+	constructor(bytes: Uint8Array) {
+		super()
+		this.#bytes = bytes
+	}
+
+	override read(request: ReadRequest, reply: ReadReply): number {
+		const end = Math.min(this.#bytes.length, request.offset + request.sizeBytes)
+		if (request.offset < end) reply.addBytes(this.#bytes, request.offset, end)
+		return 0
+	}
+}

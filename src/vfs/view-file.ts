@@ -1,0 +1,207 @@
+/**
+ * One open view of the ring, read as a regular file.
+ *
+ * The node says where the file begins (`base`, a position of the view's bit); offset 0 is that byte. Sequential reads
+ * follow the ring at O(bytes). A reader whose place was overwritten goes on at the oldest record, behind one line that
+ * says how many were lost; from then on its offsets and the positions differ by `#shift`.
+ *
+ * Invariants: a line is delivered whole or not at all (what is left of a line that a read cut is kept by the handle); bytes
+ * delivered plus bytes skipped equal the distance travelled; while a handle is open its view is pinned, so that every record
+ * that leaves unread is counted.
+ */
+import { FOPEN_DIRECT_IO, FOPEN_NOFLUSH } from '../fuse/flags.ts'
+import type { ReadReply, ReadRequest, WriteRequest } from '../fuse/filesystem.ts'
+import { EBADF } from '../lib/errno.ts'
+import type { Pog, Sender } from '../pog/pog.ts'
+import type { View } from '../pog/views.ts'
+import type { Place, ViewIndex } from '../ring/view-index.ts'
+import { OpenFile } from './open-file.ts'
+
+const O_ACCMODE = 3
+const O_RDONLY = 0
+
+export class ViewFile extends OpenFile {
+	readonly openFlags = FOPEN_DIRECT_IO | FOPEN_NOFLUSH
+	readonly #pog: Pog
+	readonly #view: View
+	readonly #index: ViewIndex
+	readonly #base: number
+	readonly #writable: boolean
+	/** Records of the view before this handle's first byte. */
+	readonly #openCount: number
+	/** Where offset 0 is now: moved when the view is cleared. */
+	#origin: number
+	#shift = 0
+	#position = 0
+	/** The offset the next sequential read carries, and the record its position lies in. */
+	#expect = 0
+	#cursor: Place
+	/** Bytes that come before the ring's own: the rest of a line, or a note about lost records. */
+	#ahead: Uint8Array | null = null
+
+	constructor(pog: Pog, view: View, base: number, flags: number) {
+		super()
+		this.#pog = pog
+		this.#view = view
+		this.#base = base
+		this.#writable = (flags & O_ACCMODE) !== O_RDONLY
+		this.#index = pog.views.pin(view)
+		this.#origin = Math.max(base, view.startPosition)
+		const oldest = this.#index.oldest()
+		this.#openCount = Math.max(oldest.count, view.startCount)
+		this.#cursor = { ...oldest }
+		this.#moveTo(this.#origin)
+	}
+
+	/** Size of the file as this node shows it. */
+	get sizeBytes(): number {
+		return this.#pog.views.extent(this.#view).head - Math.max(this.#base, this.#view.startPosition)
+	}
+
+	override read(request: ReadRequest, reply: ReadReply): number {
+		const origin = Math.max(this.#base, this.#view.startPosition)
+		if (origin !== this.#origin || request.offset !== this.#expect) {
+			if (origin !== this.#origin) this.#shift = 0
+			this.#origin = origin
+			this.#expect = request.offset
+			this.#ahead = null
+			this.#moveTo(origin + request.offset + this.#shift)
+		}
+		this.#expect += this.#deliver(request.sizeBytes, reply)
+		return 0
+	}
+
+	#moveTo(position: number): void {
+		this.#position = position
+		this.#cursor = this.#index.seek(position)
+		if (this.#cursor.position > position) this.#cursor.count = Math.min(this.#cursor.count, this.#openCount)
+	}
+
+	/** Fills the reply from the handle's place; the number of bytes. */
+	#deliver(sizeBytes: number, reply: ReadReply): number {
+		let room = sizeBytes
+		const { head } = this.#pog.views.extent(this.#view)
+		for (;;) {
+			if (this.#ahead === null) this.#noteLosses(head)
+			if (this.#ahead === null) break
+			room -= this.#deliverAhead(room, reply)
+			if (room === 0) return sizeBytes
+		}
+		const deliver = this.#view.format === 'RFC3164' ? this.#deliverStored : this.#deliverRendered
+		return sizeBytes - room + deliver.call(this, room, head, reply)
+	}
+
+	#deliverAhead(room: number, reply: ReadReply): number {
+		const ahead = this.#ahead
+		if (ahead === null) return 0
+		const bytes = Math.min(room, ahead.length)
+		reply.addBytes(ahead, 0, bytes)
+		this.#ahead = bytes < ahead.length ? ahead.subarray(bytes) : null
+		return bytes
+	}
+
+	/** When records before the place were overwritten unread: goes on behind them, with a line that counts them. */
+	#noteLosses(head: number): void {
+		const oldest = this.#index.oldest()
+		const from = this.#cursor
+		if (this.#position >= oldest.position || this.#position >= head) return
+		// What was left of a line that a read cut is in `#ahead`, so the place is between two records.
+		const next = { ...oldest }
+		let lost = next.count - Math.max(from.count, this.#view.startCount)
+		let note = this.#pog.lossNote(lost)
+		// The file must not seem to shrink: the gap has to be at least as long as the note that takes its place.
+		while (next.position - this.#position < note.length && next.seq < this.#index.scannedSeq) {
+			const { ring } = this.#pog
+			next.position += this.#index.sizeOf(ring, next.seq)
+			if (this.#index.has(ring, next.seq)) next.count++
+			next.seq++
+			lost = next.count - Math.max(from.count, this.#view.startCount)
+			note = this.#pog.lossNote(lost)
+		}
+		this.#shift += next.position - this.#position - note.length
+		this.#position = next.position
+		this.#cursor = next
+		this.#ahead = note
+	}
+
+	/** Stored lines, straight from the ring: neighbours in the text become one span. */
+	#deliverStored(room: number, head: number, reply: ReadReply): number {
+		const { ring } = this.#pog
+		const index = this.#index
+		const cursor = this.#cursor
+		let delivered = 0
+		let runStart = 0
+		let runEnd = 0
+		while (delivered < room && this.#position < head && cursor.seq < index.scannedSeq) {
+			const bytes = index.sizeOf(ring, cursor.seq)
+			if (bytes === 0) {
+				this.#pass(0, index.has(ring, cursor.seq))
+				continue
+			}
+			const skip = this.#position - cursor.position
+			const take = Math.min(bytes - skip, room - delivered)
+			const start = ring.position(cursor.seq) + skip
+			if (start !== runEnd || runEnd - runStart + take > ring.textBytes) {
+				if (runEnd > runStart) reply.add(ring.memory.text, ring.offset(runStart), runEnd - runStart)
+				runStart = start
+			}
+			runEnd = start + take
+			delivered += take
+			if (take < bytes - skip) this.#keep(ring.text, ring.offset(runEnd), bytes - skip - take)
+			this.#position += bytes - skip
+			this.#pass(bytes, true)
+		}
+		if (runEnd > runStart) reply.add(ring.memory.text, ring.offset(runStart), runEnd - runStart)
+		return delivered
+	}
+
+	/** Lines of another format, rendered as they are read. */
+	#deliverRendered(room: number, head: number, reply: ReadReply): number {
+		const { ring, rfc5424 } = this.#pog
+		const index = this.#index
+		const cursor = this.#cursor
+		let delivered = 0
+		while (delivered < room && this.#position < head && cursor.seq < index.scannedSeq) {
+			if (!index.has(ring, cursor.seq)) {
+				this.#pass(0, false)
+				continue
+			}
+			const line = rfc5424.render(ring, cursor.seq)
+			const skip = this.#position - cursor.position
+			const take = Math.min(line.length - skip, room - delivered)
+			reply.addBytes(line, skip, skip + take)
+			delivered += take
+			if (take < line.length - skip) this.#keep(line, skip + take, line.length - skip - take)
+			this.#position += line.length - skip
+			this.#pass(line.length, true)
+		}
+		return delivered
+	}
+
+	#pass(bytes: number, counted: boolean): void {
+		this.#cursor.position += bytes
+		if (counted) this.#cursor.count++
+		this.#cursor.seq++
+	}
+
+	/** The rest of a line that this read cuts: the ring may have lost it when the next read comes. */
+	#keep(bytes: Uint8Array, start: number, size: number): void {
+		this.#ahead = bytes.slice(start, start + size)
+	}
+
+	override write(request: WriteRequest, sender: Sender): number {
+		if (!this.#writable) return -EBADF
+		const { memory, start, sizeBytes } = request
+		this.#pog.appendRaw(this.#view, memory.bytes, start, start + sizeBytes, sender)
+		return sizeBytes
+	}
+
+	override truncate(sizeBytes: number): number {
+		if (sizeBytes === 0) this.#pog.views.clear(this.#view)
+		return 0
+	}
+
+	override release(): void {
+		this.#pog.views.unpin(this.#index)
+	}
+}
