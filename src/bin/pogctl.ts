@@ -1,0 +1,331 @@
+#!/usr/bin/env node
+/**
+ * pogctl: manages all POGs of one service from the host. This file holds the words of the command line (commander), their help and the
+ * exit codes; what a command does is in `control/command/`, loaded when it is asked for, so that `--help` and `ls` are quick.
+ *
+ * Exit codes: 0 done; 1 it failed, or a check found errors; 2 wrong usage; 3 no service; `run` has its command's own.
+ */
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { Client } from '../control/client.ts'
+import {
+	parseCount,
+	parseFacilities,
+	parseName,
+	parseOwner,
+	parsePriority,
+	parseQuota,
+	parseRing,
+	parseSeverity,
+	parseSince,
+} from '../control/command/arguments.ts'
+import type { Priority, Understood } from '../control/command/arguments.ts'
+import { EXIT, fail } from '../control/command/context.ts'
+import type { Context } from '../control/command/context.ts'
+import type { CreateOptions } from '../control/command/pogs.ts'
+import { readVersion } from '../lib/version.ts'
+
+const DEFAULT_RUN_DIR = '/run/pogs'
+
+let exitCode: number = EXIT.ok
+
+/** Makes a parser of ours one of commander's. */
+function taking<T>(parse: (text: string) => Understood<T>): (text: string) => T {
+	return text => {
+		const understood = parse(text)
+		if ('value' in understood) return understood.value
+		throw new InvalidArgumentError(understood.expected)
+	}
+}
+
+interface GlobalOptions {
+	runDir?: string
+	json?: boolean
+}
+
+/** The options of all levels: `pogctl --json ls` and `pogctl ls --json` are the same. */
+function contextOf(command: Command, color = true): Context {
+	const levels: GlobalOptions[] = []
+	for (let level: Command | null = command; level !== null; level = level.parent)
+		levels.push(level.opts<GlobalOptions>())
+	const json = levels.some(options => options.json === true)
+	const named = levels.find(options => options.runDir !== undefined)?.runDir
+	const runDir = named ?? (process.env['POGS_RUN_DIR'] || DEFAULT_RUN_DIR)
+	const terminal = process.stdout.isTTY
+	const colour = color && terminal && !json && !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb'
+	return { runDir, json, terminal, colour, client: new Client(runDir), out: writeOut, err: writeErr }
+}
+
+/** At the reader's pace: a slow pager must not make us hold the log. */
+function writeOut(text: string): Promise<void> {
+	if (text === '' || process.stdout.write(text)) return Promise.resolve()
+	return new Promise(resolve => process.stdout.once('drain', resolve))
+}
+
+function writeErr(text: string): void {
+	process.stderr.write(text)
+}
+
+function examples(...lines: string[]): string {
+	return `\nExamples:\n${lines.map(line => `  $ ${line}\n`).join('')}`
+}
+
+/** A leaf or group with the options that every level has. */
+function withGlobals(command: Command): Command {
+	return command
+		.option('--run-dir <dir>', `run directory of the service (POGS_RUN_DIR, default ${DEFAULT_RUN_DIR})`)
+		.option('--json', 'output for machines: JSON on stdout, errors as JSON on stderr')
+}
+
+const program = withGlobals(new Command('pogctl'))
+	.description('Manage private container logs: every container has a POG, its own system log.')
+	.version(readVersion(), '-V, --version', 'print the version')
+	.helpOption('-h, --help', 'print help')
+	.helpCommand('help [command]', 'print help for a command')
+	.enablePositionalOptions()
+	.showHelpAfterError('(pogctl --help tells more)')
+	.configureHelp({ showGlobalOptions: false })
+	.addHelpText(
+		'after',
+		`${examples('pogctl run -- sh', 'pogctl ls', 'pogctl logs web -f')}
+Exit codes: 0 done, 1 failed or errors found, 2 wrong usage, 3 service not reachable;
+run passes on the exit code of its command (125 to 127: it did not start).
+`,
+	)
+
+function leaf(parent: Command, usage: string, summary: string, ...lines: string[]): Command {
+	return withGlobals(parent.command(usage))
+		.description(summary)
+		.addHelpText('after', examples(...lines))
+}
+
+leaf(
+	program,
+	'create',
+	'create a POG and print the paths to bind into its container',
+	'pogctl create web',
+	'pogctl create web --ring 1m --conf web.syslog.conf --json',
+)
+	.argument('<name>', 'name: 1 to 64 of A-Z a-z 0-9 . _ -', taking(parseName))
+	.option('--ring <size>', 'text bytes of the ring, 64k to 64m', taking(parseRing))
+	.option('--conf <file>', 'its syslog.conf, - for stdin (default: the one of the host)')
+	.option('--hostname <name>', 'host name in its log lines (default: the name)')
+	.option('--container <id>', 'container it belongs to')
+	.option('--quota <size>', 'bytes for the own files of the container below /var/log', taking(parseQuota))
+	.option('--owner <uid:gid>', 'host ids that root of the container has', taking(parseOwner))
+	.action(async (name: string, options: CreateOptions, command: Command) => {
+		const { create } = await import('../control/command/pogs.ts')
+		exitCode = await create(contextOf(command), name, options)
+	})
+
+leaf(program, 'rm', 'remove POGs and their records', 'pogctl rm web db')
+	.argument('<name...>', 'POGs')
+	.action(async (names: string[], _options: unknown, command: Command) => {
+		const { remove } = await import('../control/command/pogs.ts')
+		exitCode = await remove(contextOf(command), names)
+	})
+
+leaf(program, 'ls', 'list POGs; the host is 0', 'pogctl ls', 'pogctl ls --json | jq -r ".[].name"').action(
+	async (_options: unknown, command: Command) => {
+		const { list } = await import('../control/command/pogs.ts')
+		exitCode = await list(contextOf(command))
+	},
+)
+
+leaf(program, 'show', 'show one POG in full, or the service', 'pogctl show web', 'pogctl show --json')
+	.argument('[name]', 'POG (default: the service itself)', taking(parseName))
+	.action(async (name: string | undefined, _options: unknown, command: Command) => {
+		const { show } = await import('../control/command/pogs.ts')
+		exitCode = await show(contextOf(command), name)
+	})
+
+interface LogsFlags {
+	all?: boolean
+	follow?: boolean
+	lines?: number
+	since?: number
+	facility?: number[]
+	severity?: number
+	color: boolean
+}
+
+leaf(
+	program,
+	'logs',
+	'print the records of a POG',
+	'pogctl logs web -f',
+	'pogctl logs web -n 20 --severity warning',
+	'pogctl logs --all --since 10m --facility auth,authpriv',
+)
+	.argument('[name]', 'POG', taking(parseName))
+	.option('-f, --follow', 'go on with new records until interrupted')
+	.option('-n, --lines <n>', 'only the last N that match', taking(parseCount))
+	.option('--since <time>', 'not older: 10m, 2h, 2025-11-21T22:00:01Z, epoch seconds', text =>
+		taking(word => parseSince(word, Date.now()))(text),
+	)
+	.option('--facility <names>', 'only these facilities, by comma', taking(parseFacilities))
+	.option('--severity <name>', 'this severity and more severe ones', taking(parseSeverity))
+	.option('--all', 'all POGs and the host, merged by time')
+	.option('--no-color', 'no colours on a terminal (NO_COLOR)')
+	.action(async (name: string | undefined, options: LogsFlags, command: Command) => {
+		if ((name === undefined) === (options.all !== true)) command.error('error: name one POG, or give --all')
+		process.on('SIGINT', () => process.exit(EXIT.sigint))
+		const { logs } = await import('../control/command/logs.ts')
+		exitCode = await logs(contextOf(command, options.color), name, options)
+	})
+
+leaf(program, 'clear', 'empty the views of a POG', 'pogctl clear web')
+	.argument('<name>', 'POG', taking(parseName))
+	.action(async (name: string, _options: unknown, command: Command) => {
+		const { clear } = await import('../control/command/pogs.ts')
+		exitCode = await clear(contextOf(command), name)
+	})
+
+leaf(
+	program,
+	'write',
+	'write a record, or one for each line of stdin',
+	'pogctl write web -p local0.err "disk is full"',
+	'dmesg | pogctl write web -t dmesg',
+)
+	.argument('<name>', 'POG', taking(parseName))
+	.argument('[text...]', 'the message (default: lines of stdin)')
+	.option('-p, --priority <priority>', 'FACILITY.SEVERITY (default: user.notice)', taking(parsePriority))
+	.option('-t, --tag <tag>', 'name of the program', 'pogctl')
+	.action(async (name: string, words: string[], options: { priority?: Priority; tag: string }, command: Command) => {
+		const { write } = await import('../control/command/logs.ts')
+		exitCode = await write(contextOf(command), name, words, { tag: options.tag, ...options.priority })
+	})
+
+leaf(program, 'resize', 'change the size of the ring; the newest records stay', 'pogctl resize web 1m')
+	.argument('<name>', 'POG', taking(parseName))
+	.argument('<size>', '64k to 64m', taking(parseRing))
+	.action(async (name: string, sizeBytes: number, _options: unknown, command: Command) => {
+		const { resize } = await import('../control/command/pogs.ts')
+		exitCode = await resize(contextOf(command), name, sizeBytes)
+	})
+
+const conf = withGlobals(program.command('conf')).description('read, set, edit and check the syslog.conf of a POG')
+
+leaf(conf, 'get', 'print the configuration', 'pogctl conf get web > web.conf')
+	.argument('<name>', 'POG', taking(parseName))
+	.action(async (name: string, _options: unknown, command: Command) => {
+		const { getConf } = await import('../control/command/conf.ts')
+		exitCode = await getConf(contextOf(command), name)
+	})
+
+leaf(conf, 'set', 'set the configuration; exit code 1 when lines were skipped', 'pogctl conf set web web.conf')
+	.argument('<name>', 'POG', taking(parseName))
+	.argument('<file>', 'file, - for stdin')
+	.action(async (name: string, file: string, _options: unknown, command: Command) => {
+		const { setConf } = await import('../control/command/conf.ts')
+		exitCode = await setConf(contextOf(command), name, file)
+	})
+
+leaf(conf, 'edit', 'edit the configuration with $VISUAL, $EDITOR or vi', 'EDITOR=nano pogctl conf edit web')
+	.argument('<name>', 'POG', taking(parseName))
+	.action(async (name: string, _options: unknown, command: Command) => {
+		const { editConf } = await import('../control/command/conf.ts')
+		exitCode = await editConf(contextOf(command), name)
+	})
+
+leaf(
+	conf,
+	'check',
+	'check a file without a service; exit code 1 on errors',
+	'pogctl conf check web.conf --verbose',
+	'pogctl conf get web | pogctl conf check -',
+)
+	.argument('<file>', 'file, - for stdin')
+	.option('-v, --verbose', 'print the table of rules too')
+	.action(async (file: string, options: { verbose?: boolean }, command: Command) => {
+		const { checkConf } = await import('../control/command/conf.ts')
+		exitCode = await checkConf(contextOf(command), file, options)
+	})
+
+leaf(conf, 'reset', 'back to the configuration of the host', 'pogctl conf reset web')
+	.argument('<name>', 'POG', taking(parseName))
+	.action(async (name: string, _options: unknown, command: Command) => {
+		const { resetConf } = await import('../control/command/conf.ts')
+		exitCode = await resetConf(contextOf(command), name)
+	})
+
+interface RunFlags {
+	name?: string
+	rootfs?: string
+	ring?: number
+	conf?: string
+	hostname?: string
+	rm?: boolean
+	keep?: boolean
+}
+
+leaf(
+	program,
+	'run',
+	'run a command in fresh namespaces with a POG of its own, no container runtime needed',
+	'pogctl run -- sh',
+	'pogctl run --name web --rootfs /srv/web --ring 1m -- httpd -f',
+)
+	.argument('<command...>', 'command and its arguments')
+	.option('--name <name>', 'name of the POG (default: made up)', taking(parseName))
+	.option('--rootfs <dir>', 'root file system (default: the one of the host)')
+	.option('--ring <size>', 'text bytes of the ring, 64k to 64m', taking(parseRing))
+	.option('--conf <file>', 'its syslog.conf, - for stdin')
+	.option('--hostname <name>', 'host name of the container (default: the name)')
+	.option('--rm', 'remove the POG at the end (this is the default)')
+	.option('--keep', 'keep the POG and its records at the end')
+	.passThroughOptions()
+	.action(async (words: string[], options: RunFlags, command: Command) => {
+		const context = contextOf(command)
+		const { rm: _isDefault, conf, ring, keep = false, ...named } = options
+		const input = conf === undefined ? undefined : await (await import('../control/command/pogs.ts')).readInput(conf)
+		if (input !== undefined && 'problem' in input) {
+			fail(context, { status: 1, message: input.problem })
+			exitCode = EXIT.runFailed
+			return
+		}
+		const { runCommand } = await import('../attach/run.ts')
+		exitCode = await runCommand({
+			runDir: context.runDir,
+			keep,
+			command: words,
+			...named,
+			...(ring !== undefined && { ringBytes: ring }),
+			...(input !== undefined && { confText: input.text }),
+		})
+	})
+
+/** All levels report in our way, and leave the exit code to us. */
+function configure(command: Command): void {
+	if (wantsJson()) command.showHelpAfterError(false)
+	command.exitOverride().configureOutput({
+		outputError: (text, print) => {
+			if (!wantsJson()) print(text)
+			else if (text.startsWith('error: '))
+				fail({ json: true, err: writeErr }, { status: 0, message: text.slice(7).trim() })
+		},
+	})
+	for (const child of command.commands) configure(child)
+}
+
+/** Wrong usage is told before the options are read: look at the words before any `--`. */
+function wantsJson(): boolean {
+	const words = process.argv.slice(2)
+	const end = words.indexOf('--')
+	return words.slice(0, end === -1 ? words.length : end).includes('--json')
+}
+
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+	// The reader has gone, as in `pogctl logs web | head`: end as a program that SIGPIPE ends.
+	process.exit(error.code === 'EPIPE' ? EXIT.sigpipe : EXIT.failed)
+})
+
+configure(program)
+try {
+	await program.parseAsync()
+} catch (error) {
+	if (!(error instanceof CommanderError)) throw error
+	exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage
+}
+// What is still on its way to a pipe leaves before the process does.
+process.stdout.write('', () => process.exit(exitCode))

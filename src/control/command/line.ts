@@ -1,0 +1,57 @@
+/**
+ * One record as one line for people, in the traditional syslog form (RFC 3164 section 4.1): `Nov 21 22:00:01 name tag[pid]: text`.
+ *
+ * The time is local, as in every /var/log/messages; the POG's name stands where the host name does. Colours by severity, as
+ * journalctl and `dmesg --color` have them.
+ */
+import type { RecordInfo } from '../../pog/info.ts'
+import { printable } from './context.ts'
+
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'] as const
+const RED_BOLD = '\x1b[1;31m'
+/** SGR sequences by severity, emerg to debug. */
+const COLOURS = [RED_BOLD, RED_BOLD, RED_BOLD, '\x1b[31m', '\x1b[33m', '\x1b[1m', '', '\x1b[2m'] as const
+const RESET = '\x1b[0m'
+
+export interface LineStyle {
+	colour: boolean
+	/** Set when several POGs are shown: the name comes first, padded to this width, and not again in the line. */
+	nameWidth?: number
+}
+
+/** Renders records; keeps the text of the last second, which most records share. */
+export class LineRenderer {
+	readonly #style: LineStyle
+	#second = Number.NaN
+	#time = ''
+
+	constructor(style: LineStyle) {
+		this.#style = style
+	}
+
+	/** With its newline. */
+	render(record: RecordInfo): string {
+		const { colour, nameWidth } = this.#style
+		const name = printable(record.pog)
+		const tag = printable(record.tag)
+		const procid = record.procid === '' ? '' : `[${printable(record.procid)}]`
+		const head = tag === '' && procid === '' ? '' : `${tag}${procid}: `
+		const text = `${head}${printable(record.text)}`
+		const start = colour ? (COLOURS[record.severity] ?? '') : ''
+		const body = start === '' ? text : `${start}${text}${RESET}`
+		const time = this.#timeOf(record.realtimeUs)
+		return nameWidth === undefined ? `${time} ${name} ${body}\n` : `${name.padEnd(nameWidth)} | ${time} ${body}\n`
+	}
+
+	#timeOf(realtimeUs: number): string {
+		const second = Math.floor(realtimeUs / 1e6)
+		if (second !== this.#second) {
+			const date = new Date(second * 1000)
+			const day = String(date.getDate()).padStart(2)
+			const clock = [date.getHours(), date.getMinutes(), date.getSeconds()].map(part => String(part).padStart(2, '0'))
+			this.#second = second
+			this.#time = `${MONTHS[date.getMonth()] ?? '???'} ${day} ${clock.join(':')}`
+		}
+		return this.#time
+	}
+}

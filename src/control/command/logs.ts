@@ -1,0 +1,76 @@
+/**
+ * The commands about records: `logs` reads them, `write` writes them.
+ */
+import { LineSplitter } from '../../lib/lines.ts'
+import type { NewRecord } from '../calls.ts'
+import type { RecordFilter } from '../service.ts'
+import { EXIT, fail, failHere, printJson, toJson } from './context.ts'
+import type { Context } from './context.ts'
+import { LineRenderer } from './line.ts'
+
+export interface LogsOptions {
+	follow?: boolean
+	lines?: number
+	since?: number
+	facility?: readonly number[]
+	severity?: number
+}
+
+/** Prints records, and with `follow` those still to come. */
+export async function logs(context: Context, name: string | undefined, options: LogsOptions): Promise<number> {
+	const filter: RecordFilter = {
+		...(options.lines !== undefined && { last: options.lines }),
+		...(options.since !== undefined && { sinceRealtimeUs: options.since }),
+		...(options.facility !== undefined && { facilities: options.facility }),
+		...(options.severity !== undefined && { severity: options.severity }),
+		...(options.follow === true && { follow: true }),
+	}
+	let nameWidth: number | undefined
+	if (name === undefined && !context.json) {
+		const answer = await context.client.call('list', {})
+		if ('failure' in answer) return fail(context, answer.failure)
+		nameWidth = Math.max(...answer.value.map(pog => pog.name.length), 4)
+	}
+	const answer = await context.client.records(name ?? null, filter)
+	if ('failure' in answer) return fail(context, answer.failure)
+	const renderer = new LineRenderer({ colour: context.colour, ...(nameWidth !== undefined && { nameWidth }) })
+	for await (const records of answer.value) {
+		const lines = records.map(record => (context.json ? `${toJson(record)}\n` : renderer.render(record)))
+		await context.out(lines.join(''))
+	}
+	const { failure } = answer.value
+	return failure === null ? EXIT.ok : fail(context, failure)
+}
+
+export interface WriteOptions {
+	facility?: number
+	severity?: number
+	tag: string
+}
+
+/** Writes one record of `words`, or one for each line of stdin when there are none. */
+export async function write(
+	context: Context,
+	name: string,
+	words: readonly string[],
+	options: WriteOptions,
+): Promise<number> {
+	const one = async (text: string): Promise<number> => {
+		const body: NewRecord = { text, ...options }
+		const answer = await context.client.call('write', { params: { name }, body })
+		if ('failure' in answer) return fail(context, answer.failure)
+		if (context.json) await printJson(context, answer.value)
+		return EXIT.ok
+	}
+	if (words.length > 0) return one(words.join(' '))
+	const splitter = new LineSplitter()
+	for await (const chunk of process.stdin) {
+		for (const line of splitter.push(chunk as Buffer)) {
+			const code = await one(line)
+			if (code !== EXIT.ok) return code
+		}
+		if (splitter.overflowed) return failHere(context, 'Cannot write stdin: a line is longer than 1 MiB')
+	}
+	const rest = splitter.rest()
+	return rest === '' ? EXIT.ok : one(rest)
+}
