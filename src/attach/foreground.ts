@@ -2,11 +2,13 @@
  * A command in the foreground of `pogctl run`: passes signals on and waits for the end.
  *
  * Source: proc(5) for the task lists and `stat`, pid_namespaces(7): the first process of a namespace is deaf to signals
- * that it does not handle, so they go to the command below it. Invariant: one keypress is one signal to the command.
+ * that it does not handle, so they go to the command below it. Invariants: one keypress is one signal to the command; the
+ * terminal's foreground is ours again at the end.
  */
 import type { ChildProcess } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { constants } from 'node:os'
+import { takeForeground } from '../sys/terminal.ts'
 
 const FORWARDED = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH'] as const
 /** What a terminal sends to its whole foreground group, the command included. */
@@ -14,10 +16,12 @@ const FROM_TERMINAL: ReadonlySet<string> = new Set(['SIGHUP', 'SIGINT', 'SIGQUIT
 
 /**
  * Waits for `child` (unshare, whose child is the namespace's first process, whose child is the command) to end,
- * forwarding signals meanwhile. The exit code as shells report it (128 and the signal's number for a death by signal), or
- * the error when it could not be started.
+ * forwarding signals meanwhile. The first process writes the command's status to descriptor 3, since a shell that gives a
+ * terminal back to a group it cannot see loses its own. The exit code as shells report it (128 and the signal's number for a
+ * death by signal), or the error when it could not be started.
  */
 export async function waitForeground(child: ChildProcess): Promise<number | Error> {
+	const wasForeground = inForeground()
 	const forward = (signal: NodeJS.Signals): void => {
 		if (FROM_TERMINAL.has(signal) && inForeground()) return
 		const command = commandOf(child.pid ?? 0)
@@ -26,14 +30,30 @@ export async function waitForeground(child: ChildProcess): Promise<number | Erro
 		else send(command, signal)
 	}
 	for (const signal of FORWARDED) process.on(signal, forward)
+	let told = ''
+	child.stdio[3]?.on('data', (chunk: Buffer) => {
+		told += chunk.toString('latin1')
+	})
 	try {
 		return await new Promise<number | Error>(resolve => {
 			child.once('error', resolve)
-			child.once('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal ?? 'SIGKILL']))
+			child.once('close', (code, signal) => {
+				const status = Number.parseInt(told, 10)
+				resolve(Number.isNaN(status) ? (code ?? 128 + constants.signals[signal ?? 'SIGKILL']) : status)
+			})
 		})
 	} finally {
 		for (const signal of FORWARDED) process.off(signal, forward)
+		if (wasForeground) takeForeground()
 	}
+}
+
+/** Whether this process is in the foreground group of its terminal. */
+export function inForeground(): boolean {
+	// After the command in parentheses: state, ppid, pgrp, session, tty_nr, tpgid
+	const stat = readOr('/proc/self/stat')
+	const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+	return fields[2] !== undefined && fields[2] === fields[5]
 }
 
 function send(pid: number, signal: NodeJS.Signals): void {
@@ -53,14 +73,6 @@ function commandOf(unsharePid: number): number | undefined {
 function firstChild(pid: number): number | undefined {
 	const first = Number.parseInt(readOr(`/proc/${pid}/task/${pid}/children`), 10)
 	return Number.isNaN(first) ? undefined : first
-}
-
-/** Whether this process is in the foreground group of its terminal. */
-function inForeground(): boolean {
-	// After the command in parentheses: state, ppid, pgrp, session, tty_nr, tpgid
-	const stat = readOr('/proc/self/stat')
-	const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-	return fields[2] !== undefined && fields[2] === fields[5]
 }
 
 function readOr(path: string): string {

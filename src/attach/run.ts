@@ -14,7 +14,7 @@ import { Client } from '../control/client.ts'
 import type { PogSpec } from '../control/service.ts'
 import type { PogPaths } from '../pog/info.ts'
 import { refuseSyslogCall } from '../sys/seccomp.ts'
-import { waitForeground } from './foreground.ts'
+import { inForeground, waitForeground } from './foreground.ts'
 
 /** What `pogctl run` was asked for. */
 export interface RunOptions {
@@ -76,6 +76,7 @@ function start(options: RunOptions, name: string, paths: PogPaths): ChildProcess
 		POGS_ROOTFS: options.rootfs === undefined ? '' : realpathSync(options.rootfs),
 		POGS_HOSTNAME: options.hostname ?? name,
 		POGS_TTY: process.stdin.isTTY ? readlinkSync('/proc/self/fd/0') : '',
+		POGS_FOREGROUND: process.stdin.isTTY && inForeground() ? '1' : '',
 		POGS_CWD: process.cwd(),
 		POGS_VAR_LOG: paths.varLog,
 		POGS_PROC_KMSG: paths.procKmsg,
@@ -89,7 +90,7 @@ function start(options: RunOptions, name: string, paths: PogPaths): ChildProcess
 	// A pogctl that is killed outright takes its container along.
 	if (findProgram('setpriv')) line.unshift('setpriv', '--pdeathsig', 'KILL')
 	const [program = '', ...argv] = line
-	return spawn(program, argv, { stdio: 'inherit', env: environment })
+	return spawn(program, argv, { stdio: ['inherit', 'inherit', 'inherit', 'pipe'], env: environment })
 }
 
 function specOf(options: RunOptions, name: string): PogSpec {
