@@ -37,4 +37,17 @@ for pair in busybox:busybox-static rsyslog:rsyslog syslog-ng:syslog-ng-core; do
 		status=1
 	}
 done
+
+# fuse-native: its prebuilt binding for x86-64 loads libfuse 2 by a name that its own package does not install it under.
+if [ ! -e build/fuse-native/.complete ]; then
+	rm -rf build/fuse-native
+	mkdir -p build/fuse-native/lib
+	if (cd build/fuse-native && echo '{"private":true}' >package.json && npm install --ignore-scripts --no-audit --no-fund fuse-native@2.2.6); then
+		ln -s ../node_modules/fuse-shared-library-linux/libfuse/lib/libfuse.so build/fuse-native/lib/libfuse.so.2
+		touch build/fuse-native/.complete
+	else
+		echo "install-packages: fuse-native is not available here; its rows will be skipped" >&2
+		status=1
+	fi
+fi
 exit "$status"

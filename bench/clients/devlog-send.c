@@ -3,7 +3,8 @@
  *
  * Every message is what glibc's syslog(3) sends: `<14>Mmm dd hh:mm:ss bench[pid]: ` and a running number, filled to BYTES
  * (100 by default). Sends block while the receiver's queue is full, as syslog(3) does, so nothing can be lost on the way.
- * Prints the seconds from the first send to the return of the last; exits 1 when a send failed.
+ * Prints the CLOCK_MONOTONIC seconds at which the senders were let go and at which the last of them had sent everything; exits 1
+ * when a send failed.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -101,6 +102,6 @@ int main(int argc, char **argv)
 	close(gate[1]);
 	while (wait(&status) > 0)
 		failed |= status;
-	printf("%.6f\n", now() - start);
+	printf("%.6f %.6f\n", start, now());
 	return failed ? 1 : 0;
 }

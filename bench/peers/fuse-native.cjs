@@ -4,6 +4,7 @@
  * fuse-native.cjs MODULE MOUNTPOINT: MODULE is the directory of the fuse-native package, installed below bench/build by
  * install-packages.sh. CommonJS, because that is what the package is. Prints `ready` once it is mounted.
  */
+/* oxlint-disable typescript -- the package has no types */
 const path = require('node:path')
 const [modulePath, mountPoint] = process.argv.slice(2)
 const Fuse = require(path.resolve(modulePath))
@@ -43,7 +44,7 @@ const fuse = new Fuse(mountPoint, operations, {
 	attrTimeout: '0',
 	entryTimeout: '0',
 })
-fuse.mount((error) => {
+fuse.mount(error => {
 	if (error) {
 		console.error(error)
 		process.exit(1)
