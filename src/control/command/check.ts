@@ -2,7 +2,7 @@
  * What `pogctl conf check` finds, without a service: the parser of `conf` on a text.
  */
 import { parseConfiguration } from '../../conf/parse.ts'
-import { checkReport } from '../../conf/render.ts'
+import { checkReport, renderRules } from '../../conf/render.ts'
 import type { Diagnostic } from '../../lib/diagnostic.ts'
 
 export interface Checked {
@@ -11,12 +11,20 @@ export interface Checked {
 	usable: boolean
 	rules: number
 	diagnostics: readonly Diagnostic[]
-	/** The table of rules, for people. */
-	report: readonly string[]
+	/** For people: the diagnostics and a summary, and the table of rules. */
+	report: string
+	table: string
 }
 
-export function checkText(text: string, file: string): Checked {
+export function checkText(text: string | Uint8Array, file: string): Checked {
 	const configuration = parseConfiguration(text, { file })
 	const { usable, rules, diagnostics } = configuration
-	return { file, usable, rules: rules.length, diagnostics, report: checkReport(configuration).split('\n') }
+	return {
+		file,
+		usable,
+		rules: rules.length,
+		diagnostics,
+		report: checkReport(configuration),
+		table: renderRules(rules),
+	}
 }

@@ -60,17 +60,10 @@ export async function checkConf(context: Context, file: string, options: { verbo
 	const input = await readInput(file)
 	if ('problem' in input) return failHere(context, input.problem)
 	const { checkText } = await import('./check.ts')
-	const checked = checkText(input.text, file === '-' ? 'stdin' : file)
-	if (context.json) {
-		await printJson(context, checked)
-	} else {
-		await printLines(context, [
-			...checked.diagnostics.map(({ file: where, line, column, level, message }) => {
-				return `${where}:${line}:${column}: ${level}: ${message}`
-			}),
-			...(options.verbose === true ? checked.report : []),
-		])
-	}
+	const checked = checkText(input.bytes, file === '-' ? 'stdin' : file)
+	const { report, table, ...found } = checked
+	if (context.json) await printJson(context, found)
+	else await printLines(context, `${report}${options.verbose === true ? table : ''}`.trimEnd().split('\n'))
 	return hasErrors(checked.diagnostics) ? EXIT.failed : EXIT.ok
 }
 

@@ -143,13 +143,21 @@ export async function resize(context: Context, name: string, sizeBytes: number):
 	return EXIT.ok
 }
 
-/** A file's text, or all of stdin for `-`. */
-export async function readInput(file: string): Promise<{ text: string } | { problem: string }> {
+export interface Input {
+	bytes: Uint8Array
+	/** As UTF-8, which is what the API carries. */
+	text: string
+}
+
+const inputOf = (bytes: Buffer): Input => ({ bytes, text: bytes.toString('utf8') })
+
+/** All of a file, or of stdin for `-`. */
+export async function readInput(file: string): Promise<Input | { problem: string }> {
 	try {
-		if (file !== '-') return { text: await readFile(file, 'utf8') }
+		if (file !== '-') return inputOf(await readFile(file))
 		const chunks: Buffer[] = []
 		for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
-		return { text: Buffer.concat(chunks).toString('utf8') }
+		return inputOf(Buffer.concat(chunks))
 	} catch (error) {
 		return { problem: `Cannot read "${file}": ${error instanceof Error ? error.message : String(error)}` }
 	}
