@@ -91,7 +91,6 @@ function structuredDataEnd(bytes: Uint8Array, start: number, end: number): numbe
 			if (bytes[nameEnd] !== EQUALS || bytes[nameEnd + 1] !== QUOTE) return -1
 			at = nameEnd + 2
 			while (at < end && bytes[at] !== QUOTE) at += bytes[at] === BACKSLASH ? 2 : 1
-			if (at >= end) return -1
 			at++
 		}
 		if (at >= end || bytes[at] !== CLOSE) return -1

@@ -44,15 +44,34 @@ function partsOf(bytes: Uint8Array, p: Parsed): Record<string, string> {
 }
 
 /** The input in the middle of other bytes, so that a look outside of it shows. */
-function surrounded(input: Uint8Array): { bytes: Uint8Array; start: number; end: number } {
+function surrounded(
+	input: Uint8Array,
+	behind = '0>: [1]: - - - x\n\0',
+): { bytes: Uint8Array; start: number; end: number } {
 	const before = Buffer.from('<1>1 Nov 21 22:00:01 other[9]: ')
-	const after = Buffer.from('0>: [1]: - - - x\n\0')
 	return {
-		bytes: Buffer.concat([before, input, after]),
+		bytes: Buffer.concat([before, input, Buffer.from(behind, 'latin1')]),
 		start: before.length,
 		end: before.length + input.length,
 	}
 }
+
+/** What would complete a part that is cut short. */
+const BEHIND = [
+	'0>: x',
+	'>x',
+	': x',
+	' x',
+	'] x',
+	'1]: x',
+	'"] x',
+	'Z x',
+	' 22:00:01 x',
+	':00 x',
+	'0:00 x',
+	'- x',
+	'\n\0',
+]
 
 const HOST = 'web1'
 
@@ -157,8 +176,8 @@ for (const [name, parse, maxFacility] of [
 		const p = newParsed()
 		const alone = newParsed()
 		fc.assert(
-			fc.property(messageBytes, input => {
-				const { bytes, start, end } = surrounded(input)
+			fc.property(messageBytes, fc.constantFrom(...BEHIND), (input, behind) => {
+				const { bytes, start, end } = surrounded(input, behind)
 				parse(bytes, start, end, p)
 				parse(input, 0, input.length, alone)
 				const isValid = p.facility >= 1 && p.facility <= maxFacility && p.severity >= 0 && p.severity <= 7
@@ -171,6 +190,33 @@ for (const [name, parse, maxFacility] of [
 			}),
 			{ numRuns: 2000 },
 		)
+		t.pass()
+	})
+
+	test(`${name} looks nowhere else wherever a message is cut`, t => {
+		const p = newParsed()
+		const alone = newParsed()
+		for (const { input } of [...corpus('datagrams.jsonl'), ...corpus('kmsg-writes.jsonl')]) {
+			const whole = Buffer.from(input, 'latin1').subarray(0, 160)
+			for (let cut = 0; cut < whole.length; cut++) {
+				const { bytes, start, end } = surrounded(whole.subarray(0, cut), whole.subarray(cut).toString('latin1'))
+				parse(bytes, start, end, p)
+				parse(bytes.slice(start, end), 0, cut, alone)
+				for (const key of [
+					'tagStart',
+					'pidEnd',
+					'msgidEnd',
+					'sdEnd',
+					'msgStart',
+					'msgEnd',
+					'timeEnd',
+					'hostEnd',
+				] as const) {
+					if (p[key] - start !== alone[key]) t.fail(`${key} of ${JSON.stringify(input)} cut at ${cut}`)
+				}
+				if (p.priValid !== alone.priValid || p.facility !== alone.facility || p.dialect !== alone.dialect) t.fail(input)
+			}
+		}
 		t.pass()
 	})
 

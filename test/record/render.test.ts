@@ -47,6 +47,18 @@ test('/dev/kmsg takes the largest numbers', t => {
 	t.is(latin1(target.subarray(0, end)), '2047,9007199254740991,4294967296123,-;x\n')
 })
 
+test('numbers are written exactly at every power of ten and of two', t => {
+	const target = new Uint8Array(128)
+	for (const base of [2, 10]) {
+		for (let power = 1; power < Number.MAX_SAFE_INTEGER; power *= base) {
+			for (const number of [power - 1, power, power + 1]) {
+				const end = renderDevKmsg(target, 0, 1, 6, number, number, bytesOf(''), 0, 0)
+				t.is(latin1(target.subarray(0, end)), `14,${number},${number},-;\n`)
+			}
+		}
+	}
+})
+
 test('/dev/kmsg cuts a record at 2048 bytes and ends it with a newline', t => {
 	const header = '14,339,5140900,-;'
 	for (const text of [
@@ -118,6 +130,16 @@ test('/proc/kmsg leaves out the lines that do not fit', t => {
 		procKmsg(`short\n${'x'.repeat(1000)}\n${'y'.repeat(1000)}`, 5e6, 1, 6, 2048),
 		`${prefix}short\n${prefix}${'x'.repeat(1000)}\n`,
 	)
+	for (let cap = 40; cap < 120; cap++) {
+		const count = Math.floor((cap - 1) / (line + 1))
+		t.is(
+			procKmsg('a\nb\nc\nd', 5e6, 1, 6, cap),
+			['a', 'b', 'c', 'd']
+				.slice(0, count)
+				.map(each => `${prefix}${each}\n`)
+				.join(''),
+		)
+	}
 	t.is(procKmsg('z'.repeat(3000), 5e6, 1, 6, 2048), `${prefix}${'z'.repeat(2047 - line)}\n`)
 })
 
