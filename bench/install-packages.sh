@@ -42,7 +42,7 @@ done
 if [ ! -e build/fuse-native/.complete ]; then
 	rm -rf build/fuse-native
 	mkdir -p build/fuse-native/lib
-	if (cd build/fuse-native && echo '{"private":true}' >package.json && npm install --ignore-scripts --no-audit --no-fund fuse-native@2.2.6); then
+	if npm install --prefix build/fuse-native --no-save --no-package-lock --ignore-scripts --no-audit --no-fund fuse-native@2.2.6; then
 		ln -s ../node_modules/fuse-shared-library-linux/libfuse/lib/libfuse.so build/fuse-native/lib/libfuse.so.2
 		touch build/fuse-native/.complete
 	else

@@ -22,5 +22,5 @@ export interface Case {
 	/** As named for --only. */
 	readonly name: string
 	readonly about: string
-	run(bench: Bench): Promise<Row[]>
+	readonly run: (bench: Bench) => Promise<Row[]>
 }

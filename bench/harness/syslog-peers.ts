@@ -78,10 +78,9 @@ log { source(s); destination(d); flags(flow-control); };
 `,
 			)
 			const modules = path.join(root, 'usr/lib/syslog-ng/3.38')
-			return [
-				...[path.join(root, 'usr/sbin/syslog-ng'), '-F', '-f', conf, `--module-path=${modules}`, '--no-caps'],
-				...[`--persist-file=${home}/persist`, `--control=${home}/control`, `--pidfile=${home}/pid`],
-			]
+			const files = [`--persist-file=${home}/persist`, `--control=${home}/control`, `--pidfile=${home}/pid`]
+			const program = path.join(root, 'usr/sbin/syslog-ng')
+			return [program, '-F', '-f', conf, `--module-path=${modules}`, '--no-caps', ...files]
 		},
 	},
 } as const satisfies Record<string, Daemon>

@@ -4,7 +4,8 @@
  * fuse-native.cjs MODULE MOUNTPOINT: MODULE is the directory of the fuse-native package, installed below bench/build by
  * install-packages.sh. CommonJS, because that is what the package is. Prints `ready` once it is mounted.
  */
-/* oxlint-disable typescript -- the package has no types */
+/* The package has no types. */
+/* oxlint-disable */
 const path = require('node:path')
 const [modulePath, mountPoint] = process.argv.slice(2)
 const Fuse = require(path.resolve(modulePath))
