@@ -95,7 +95,7 @@ export class Server {
 	/** Waits until the server answers; throws with its last words when it ended instead. */
 	async ready(condition: () => Promise<boolean> | boolean): Promise<void> {
 		await until(`start of ${this.#command}`, () => {
-			if (this.#ended) throw new Error(`${this.#command} ended at start: ${this.#stderr.trim()}`)
+			if (this.#ended) throw new Error(`ended at start: ${this.#stderr.trim()} (${this.#command})`)
 			return condition()
 		})
 	}

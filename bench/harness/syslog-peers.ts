@@ -94,11 +94,12 @@ export const startSyslogPeer = async (key: SyslogPeerName, cpu: Cpu): Promise<Sy
 	if (!existsSync(path.join(root, daemon.program))) return { missing: `${key} is not there: bench/install-packages.sh` }
 	const home = mkdtempSync('/dev/shm/pogs-bench-')
 	const dev = path.join(home, 'dev')
-	mkdirSync(dev)
+	mkdirSync(path.join(dev, 'shm'), { recursive: true })
 	for (const [name, minor] of Object.entries({ null: '3', zero: '5', random: '8', urandom: '9' }))
 		await run(['mknod', '-m', '666', path.join(dev, name), 'c', '1', minor])
 	if (daemon.writesFile) writeFileSync(path.join(home, 'out'), '')
-	const inNamespace = 'mount --make-rprivate / && mount --bind "$0" /dev && exec "$@"'
+	const inNamespace =
+		'mount --make-rprivate / && mount --bind /dev/shm "$0/shm" && mount --rbind "$0" /dev && exec "$@"'
 	const server = new Server(['unshare', '-m', 'sh', '-c', inNamespace, dev, ...daemon.command(root, home)], cpu, {
 		LD_LIBRARY_PATH: libraryPath(root),
 	})
