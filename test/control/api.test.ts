@@ -1,91 +1,16 @@
 /**
- * The API over a real Unix socket: every route, every form of error, streams, and requests of any shape.
+ * The API over a real Unix socket: every route, every form of error, and requests of any shape.
  */
-import { chmod, link, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
-import { request } from 'node:http'
-import type { IncomingHttpHeaders } from 'node:http'
+import { link, stat, writeFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import test from 'ava'
-import type { ExecutionContext } from 'ava'
 import fc from 'fast-check'
 import { startApi } from '../../src/control/api.ts'
-import type { ApiOptions } from '../../src/control/api.ts'
-import { apiSocketPath, CALLS } from '../../src/control/calls.ts'
-import { Client } from '../../src/control/client.ts'
+import { CALLS } from '../../src/control/calls.ts'
 import { parseJson } from '../../src/control/json.ts'
 import { findRoute } from '../../src/control/router.ts'
-import { BAD_LINE, makePog, makeRecord, ServiceDouble } from './double.ts'
-
-interface Running {
-	double: ServiceDouble
-	runDir: string
-	socketPath: string
-	client: Client
-	bugs: string[]
-	close: () => Promise<void>
-}
-
-async function start(t: ExecutionContext, more: Partial<ApiOptions> = {}): Promise<Running> {
-	const runDir = await mkdtemp(join(tmpdir(), 'pogs-api-'))
-	t.teardown(() => rm(runDir, { recursive: true, force: true }))
-	const double = new ServiceDouble()
-	double.add(makePog(1, 'web'))
-	const socketPath = apiSocketPath(runDir)
-	const bugs: string[] = []
-	const api = await startApi({ service: double, socketPath, onBug: what => bugs.push(what), ...more })
-	if ('problem' in api) throw new Error(api.problem)
-	const { close } = api.value
-	t.teardown(close)
-	return { double, runDir, socketPath, client: new Client(runDir), bugs, close }
-}
-
-interface Answer {
-	status: number
-	headers: IncomingHttpHeaders
-	text: string
-	json: unknown
-}
-
-function ask(
-	socketPath: string,
-	method: string,
-	path: string,
-	body?: string | Buffer,
-	headers: Record<string, string> = {},
-): Promise<Answer> {
-	return new Promise((resolve, reject) => {
-		// Without a length, the body of a GET would be the next request.
-		const framed = body === undefined ? headers : { ...headers, 'Content-Length': String(Buffer.byteLength(body)) }
-		const sent = request({ socketPath, method, path, headers: framed, agent: false }, response => {
-			const chunks: Buffer[] = []
-			response.on('data', (chunk: Buffer) => chunks.push(chunk))
-			response.on('error', reject)
-			response.on('end', () => {
-				const text = Buffer.concat(chunks).toString()
-				let json: unknown
-				try {
-					json = JSON.parse(text)
-				} catch {
-					json = undefined
-				}
-				resolve({ status: response.statusCode ?? 0, headers: response.headers, text, json })
-			})
-		})
-		sent.on('error', reject)
-		sent.end(body)
-	})
-}
-
-async function until(condition: () => boolean, what: string): Promise<void> {
-	for (let waited = 0; waited < 5000; waited += 5) {
-		if (condition()) return
-		await delay(5)
-	}
-	throw new Error(`not within 5 s: ${what}`)
-}
+import { BAD_LINE, makeRecord } from './double.ts'
+import { ask, start, until } from './harness.ts'
 
 test('every route answers what the service says', async t => {
 	const { socketPath, double } = await start(t)
@@ -193,28 +118,6 @@ test('filters of a query reach the service as values', async t => {
 	t.deepEqual(double.asked[1]?.filter, filter)
 })
 
-test('a follower gets old and new records, and its signal aborts when it goes away', async t => {
-	const { client, double } = await start(t)
-	for (let seq = 0; seq < 3; seq++) double.append(makeRecord('web', seq, `old ${seq}`))
-	const stop = new AbortController()
-	const answer = await client.records('web', { follow: true, last: 2 }, stop.signal)
-	if ('failure' in answer) return t.fail(answer.failure.message)
-	const seen: string[] = []
-	const reading = (async () => {
-		for await (const records of answer.value) seen.push(...records.map(record => record.text))
-	})()
-	await until(() => seen.length === 2, 'two old records')
-	double.append(makeRecord('db', 0, 'of another'))
-	double.append(makeRecord('web', 3, 'new \u00e9 \n'))
-	await until(() => seen.length === 3, 'the new record')
-	t.deepEqual(seen, ['old 1', 'old 2', 'new \u00e9 \n'])
-	t.false(double.asked[0]?.signal.aborted)
-	stop.abort()
-	await reading
-	t.is(answer.value.failure, null)
-	await until(() => double.asked[0]?.signal.aborted === true, 'the abort of the signal')
-})
-
 test('a slow reader holds the service back, not memory', async t => {
 	const { double, socketPath } = await start(t)
 	let produced = 0
@@ -236,19 +139,6 @@ test('a slow reader holds the service back, not memory', async t => {
 		return still
 	}, 'a pause of the producer')
 	t.true(produced < 5000, `${produced} records made for a reader that takes none`)
-})
-
-test('a bug in the middle of a stream is its last line, and a failure for the client', async t => {
-	const { client, double, bugs } = await start(t)
-	double.append(makeRecord('web', 0, 'one'))
-	double.bug = new Error('secret')
-	const answer = await client.records('web', {})
-	if ('failure' in answer) return t.fail(answer.failure.message)
-	const seen: string[] = []
-	for await (const records of answer.value) seen.push(...records.map(record => record.text))
-	t.deepEqual(seen, ['one'])
-	t.deepEqual(answer.value.failure, { status: 500, message: 'Cannot go on: internal error' })
-	t.is(bugs.length, 1)
 })
 
 test('a request of any shape is answered below 500 and harms nobody', async t => {
@@ -328,89 +218,6 @@ test('a stale socket is replaced, something else is not', async t => {
 	await writeFile(socketPath, 'precious')
 	const blocked = await startApi({ service: double, socketPath })
 	t.regex('problem' in blocked ? blocked.problem : '', /there is something else that is no socket; move it away/)
-})
-
-test('a run directory whose path is too long for a socket is refused on both sides', async t => {
-	const runDir = `/tmp/${'long/'.repeat(30)}`
-	const api = await startApi({ service: new ServiceDouble(), socketPath: apiSocketPath(runDir) })
-	t.regex('problem' in api ? api.problem : '', /bytes, but the kernel takes at most 107; choose a shorter --run-dir/)
-	const answer = await new Client(runDir).call('list', {})
-	t.regex('failure' in answer ? answer.failure.message : '', /takes at most 107/)
-})
-
-test('the client says what to do when there is no service', async t => {
-	const { runDir, socketPath, close } = await start(t)
-	await close()
-	const message = async (): Promise<string> => {
-		const answer = await new Client(runDir).call('list', {})
-		return 'failure' in answer && answer.failure.status === 0 ? answer.failure.message : 'no failure'
-	}
-	t.is(
-		await message(),
-		`Cannot reach pogshim at ${socketPath}: is it running? Start it with "pogshim" or name another with --run-dir`,
-	)
-	await writeFile(socketPath, '')
-	t.regex(await message(), /it is gone and left its socket|that is no socket/)
-	await rm(socketPath)
-	// Answers nothing, then garbage, then half an answer.
-	const replies = [
-		'',
-		'garbage\r\n\r\n',
-		'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"a"',
-		'HTTP/1.1 200 OK\r\n\r\nnot JSON',
-	]
-	const server = createServer(socket => {
-		socket.on('error', () => undefined)
-		socket.once('data', () => socket.end(replies.shift() ?? ''))
-	})
-	await new Promise<void>(resolve => server.listen(socketPath, resolve))
-	await chmod(socketPath, 0o600)
-	t.teardown(() => server.close())
-	t.regex(await message(), /Lost pogshim at .* before the answer was complete/)
-	t.regex(await message(), /Cannot reach pogshim at .*Parse Error/)
-	t.regex(await message(), /Lost pogshim at/)
-	t.regex(await message(), /Cannot understand the answer/)
-})
-
-test('a stream cut anywhere gives whole records, then a failure', async t => {
-	const runDir = await mkdtemp(join(tmpdir(), 'pogs-api-'))
-	t.teardown(() => rm(runDir, { recursive: true, force: true }))
-	const records = [
-		makeRecord('web', 0, 'z\u00fcg \ud83d\ude82'),
-		makeRecord('web', 1, ''),
-		makeRecord('web', 2, '\n\t"'),
-	]
-	const bytes = Buffer.from(records.map(record => `${JSON.stringify(record)}\n`).join(''))
-	let pieces: Buffer[] = []
-	let whole = true
-	const server = createServer(socket => {
-		socket.on('error', () => undefined)
-		socket.once('data', async () => {
-			socket.write('HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n')
-			for (const piece of pieces) {
-				socket.write(Buffer.concat([Buffer.from(`${piece.length.toString(16)}\r\n`), piece, Buffer.from('\r\n')]))
-				await delay(0)
-			}
-			socket.end(whole ? '0\r\n\r\n' : '')
-		})
-	})
-	await new Promise<void>(resolve => server.listen(apiSocketPath(runDir), resolve))
-	t.teardown(() => server.close())
-	const cuts = fc.uniqueArray(fc.integer({ min: 1, max: bytes.length - 1 }), { maxLength: 8 })
-	await fc.assert(
-		fc.asyncProperty(cuts, fc.boolean(), async (places, complete) => {
-			const edges = [0, ...places.toSorted((one, other) => one - other), bytes.length]
-			pieces = edges.slice(1).map((end, index) => bytes.subarray(edges[index], end))
-			whole = complete
-			const answer = await new Client(runDir).records('web', {})
-			if ('failure' in answer) return false
-			const seen: unknown[] = []
-			for await (const batch of answer.value) seen.push(...batch)
-			t.deepEqual(seen, records)
-			return complete ? answer.value.failure === null : answer.value.failure?.status === 0
-		}),
-		{ numRuns: 30 },
-	)
 })
 
 test('JSON that cannot be parsed is told by line and column', t => {
