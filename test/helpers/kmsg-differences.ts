@@ -20,7 +20,7 @@ const LOCK = 'Linux serialises reads and writes of one open description of a reg
 const FINISHED =
 	'A record is visible at once, also without a final newline: the kernel holds it back until the next one'
 
-const unconsumed = (result: number | string): unknown => ({ result, then: { flags: '-', pri: 14, text: '@ 1' } })
+const unconsumed = (result: number | string): unknown => ({ result, next: { flags: '-', pri: 14, text: '@ 1' } })
 const anOffset = (value: unknown): boolean => typeof value === 'number' && value >= 0
 
 export const DIFFERENCES: Readonly<Record<string, Difference>> = {
