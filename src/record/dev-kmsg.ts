@@ -13,7 +13,7 @@ import { writeDecimal } from './decimal.ts'
 export const DEV_KMSG_CAP_BYTES = 2048
 
 /**
- * Write the record at `at`, where `capBytes` must be free, and answer the position behind it.
+ * Write the record at `at`, where `capBytes` (64 at least) must be free, and answer the position behind it.
  *
  * `timeUs` is CLOCK_MONOTONIC since host boot. `dict` holds `KEY=VALUE` lines joined by newlines; a line with an empty
  * value is left out, as the kernel does.

@@ -40,9 +40,7 @@ export const FACILITIES: readonly {
 	{ code: 24, name: 'mark', aliases: [] },
 ]
 
-/** The facility senders of the socket may not claim: the kernel's own. */
-export const KERN = 0
-/** What a sender without a facility of its own gets. */
+/** What a sender gets that names none, or claims kern, the kernel's own. */
 export const USER = 1
 
 /** The name of a code; a code without a name is its decimal number. */
