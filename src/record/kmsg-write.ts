@@ -14,8 +14,6 @@ import { findExactTag } from './tag.ts'
 const DEFAULT_SEVERITY = 4
 /** PRINTKRB_RECORD_MAX less its NUL: text bytes that are kept. */
 export const MAX_KMSG_TEXT_BYTES = 1023
-/** The longest write that is accepted; longer ones are EINVAL. */
-export const MAX_KMSG_WRITE_BYTES = 1024
 
 /** Fill `out` from the bytes `start` to `end`; `maxBytes` of text are kept. */
 export function parseKmsgWrite(
