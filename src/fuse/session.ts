@@ -128,11 +128,11 @@ export class Session implements Connection, Protocol {
 		const size = memory.bytes.byteLength
 		for (let served = 0; served < maxRequests; served++) {
 			const got = read(this.fd, address, size)
-			if (got < 0) {
+			if (got <= 0) {
 				if (got === -EAGAIN) return served
 				// ENOENT: the caller was killed before we took its request.
 				if (got === -EINTR || got === -ENOENT) continue
-				return this.#lose(got)
+				return this.#lose(got === 0 ? -ENODEV : got)
 			}
 			this.#answer(got)
 			if (this.#gone !== 0) return this.#gone
