@@ -29,8 +29,8 @@ export class LineSplitter {
 				break
 			}
 			if (newline === -1) {
-				// The chunk may be a reused buffer: keep a copy.
-				if (end > start) this.#held.push(chunk.slice(start))
+				// The chunk may be a reused buffer: keep a copy (`slice` of a Buffer makes none).
+				if (end > start) this.#held.push(new Uint8Array(chunk.subarray(start)))
 				this.#heldBytes += end - start
 				break
 			}
