@@ -10,6 +10,8 @@ import { readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import { takeForeground } from '../sys/terminal.ts'
 
+/** As docker, chroot and env: the command is not to blame. */
+export const EXIT_NOT_STARTED = 125
 const FORWARDED = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH'] as const
 /** What a terminal sends to its whole foreground group, the command included. */
 const FROM_TERMINAL: ReadonlySet<string> = new Set(['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGWINCH'])
@@ -39,7 +41,9 @@ export async function waitForeground(child: ChildProcess): Promise<number | Erro
 			child.once('error', resolve)
 			child.once('close', (code, signal) => {
 				const status = Number.parseInt(told, 10)
-				resolve(Number.isNaN(status) ? (code ?? 128 + constants.signals[signal ?? 'SIGKILL']) : status)
+				if (!Number.isNaN(status)) resolve(status)
+				// Not a word: the command was never started, or everything was killed.
+				else resolve(signal === null && code !== 0 ? EXIT_NOT_STARTED : 128 + constants.signals[signal ?? 'SIGKILL'])
 			})
 		})
 	} finally {

@@ -14,7 +14,7 @@ import { Client } from '../control/client.ts'
 import type { PogSpec } from '../control/service.ts'
 import type { PogPaths } from '../pog/info.ts'
 import { refuseSyslogCall } from '../sys/seccomp.ts'
-import { inForeground, waitForeground } from './foreground.ts'
+import { EXIT_NOT_STARTED, inForeground, waitForeground } from './foreground.ts'
 
 /** What `pogctl run` was asked for. */
 export interface RunOptions {
@@ -32,8 +32,6 @@ export interface RunOptions {
 	command: string[]
 }
 
-/** pogctl itself failed, as with docker, chroot and env. */
-const EXIT_FAILED = 125
 const EXIT_UNREACHABLE = 3
 const CAP_SYS_ADMIN_BIT = 21n
 const ENTER_SCRIPT = fileURLToPath(new URL('../../mount/pogs-enter', import.meta.url))
@@ -41,19 +39,19 @@ const ENTER_SCRIPT = fileURLToPath(new URL('../../mount/pogs-enter', import.meta
 /** Runs the command and answers its exit code; 125 when it could not be started, 3 when there is no service. */
 export async function runCommand(options: RunOptions): Promise<number> {
 	const problem = whatIsMissing(options)
-	if (problem !== undefined) return complain(problem, EXIT_FAILED)
+	if (problem !== undefined) return complain(problem, EXIT_NOT_STARTED)
 	const client = new Client(options.runDir)
 	const name = options.name ?? chooseName(options.command[0] ?? '')
 	const created = await client.call('create', { body: specOf(options, name) })
 	if ('failure' in created) {
 		const { status, message, diagnostics = [] } = created.failure
 		const details = diagnostics.map(each => `\n  line ${each.line}, column ${each.column}: ${each.message}`)
-		return complain(message + details.join(''), status === 0 ? EXIT_UNREACHABLE : EXIT_FAILED)
+		return complain(message + details.join(''), status === 0 ? EXIT_UNREACHABLE : EXIT_NOT_STARTED)
 	}
 	try {
 		const ended = await waitForeground(start(options, name, created.value.paths))
 		if (typeof ended === 'number') return ended
-		return complain(`Cannot start the container: ${ended.message}`, EXIT_FAILED)
+		return complain(`Cannot start the container: ${ended.message}`, EXIT_NOT_STARTED)
 	} finally {
 		if (!options.keep) {
 			const removed = await client.call('remove', { params: { name } })

@@ -1,0 +1,123 @@
+# POGs: every container its own system log. "make" alone lists what there is to do.
+
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+SYSCONFDIR ?= /etc
+RUN_DIR ?= /run/pogs
+# Passed on: AVA_FLAGS=--tap, FILES=test/e2e/kmsg.test.ts, BENCH_FLAGS="--only fuse"
+AVA_FLAGS ?=
+FILES ?=
+BENCH_FLAGS ?=
+E2E_SECONDS ?= 1200
+
+libdir := $(DESTDIR)$(PREFIX)/lib/pogs
+bindir := $(DESTDIR)$(PREFIX)/bin
+mandir := $(DESTDIR)$(PREFIX)/share/man
+etcdir := $(DESTDIR)$(SYSCONFDIR)/pogs
+
+SOURCES := $(shell find src -name '*.ts')
+SCRIPTS := mount/pogs-enter mount/pogctl-inside.sh .ci/run $(wildcard test/*.sh bench/*.sh)
+MODULES := node_modules/.package-lock.json
+BUILT := dist/.built
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+
+$(MODULES): package.json package-lock.json
+	@command -v npm >/dev/null || { echo 'make: no npm here: install Node.js 20.19 or later' >&2; exit 1; }
+	@node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' || \
+		{ echo "make: Node.js $$(node --version) is too old: 20.19 or later is needed" >&2; exit 1; }
+	@echo '-- installing node modules'
+	@npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(BUILT): $(SOURCES) tsconfig.json tsconfig.build.json mount/launcher.sh $(MODULES)
+	@echo '-- compiling src/ to dist/'
+	@rm -rf dist
+	@npx tsc -p tsconfig.build.json
+	@sh mount/launcher.sh dist/bin pogshim pogctl
+	@touch $@
+
+.PHONY: build
+build: $(BUILT) ## compile to dist/ (dist/bin/pogshim, dist/bin/pogctl)
+
+.PHONY: demo
+demo: build ## two containers, one table: what a shared log breaks, and POGs do not
+	@node --import=tsx bench/demo/main.ts
+
+.PHONY: run
+run: build ## pogshim in the foreground, and what to type next (RUN_DIR=/run/pogs)
+	@sh mount/next-steps.sh "$(RUN_DIR)"
+	@exec dist/bin/pogshim --run-dir "$(RUN_DIR)"
+
+.PHONY: check
+check: $(MODULES) ## types, lint, format, unused code, shell scripts
+	@echo '-- types'; npx tsc -p .
+	@echo '-- lint'; npx oxlint --type-aware src test bench
+	@echo '-- format'; npx biome format
+	@echo '-- unused code'; npx knip
+	@if command -v shellcheck >/dev/null; then echo '-- shell scripts'; shellcheck $(SCRIPTS); \
+		else echo '-- shell scripts: skipped (apt-get install shellcheck)'; fi
+
+.PHONY: test
+test: unit e2e ## all tests: unit, property, end to end
+
+.PHONY: unit
+unit: $(MODULES) ## tests that need no privileges and no device
+	@echo '-- unit and property tests'
+	@npx ava $(AVA_FLAGS) $(filter-out test/e2e/%,$(FILES))
+
+.PHONY: e2e
+e2e: build ## real mounts and real programs (root; installs the programs it wants by apt)
+	@echo '-- end-to-end tests'
+	@sh test/install-packages.sh
+	@timeout -k 10 $(E2E_SECONDS) npx ava --config ava.e2e.config.js $(AVA_FLAGS) $(filter test/e2e/%,$(FILES))
+
+.PHONY: tiny
+tiny: $(MODULES) ## unit tests with every bound at its smallest
+	@POGS_LIMITS=tiny npx ava $(AVA_FLAGS) $(FILES)
+
+.PHONY: fuzz
+fuzz: $(MODULES) ## property tests at length (FC_NUM_RUNS=20000)
+	@FC_NUM_RUNS=$${FC_NUM_RUNS:-20000} npx ava --timeout 20m $(AVA_FLAGS) $(FILES)
+
+.PHONY: cover
+cover: $(MODULES) ## coverage of the unit tests, in coverage/
+	@npx c8 --src src --reporter text --reporter html npx ava $(AVA_FLAGS) $(FILES)
+
+.PHONY: bench
+bench: build ## figures against other daemons, one table (BENCH_FLAGS="--only fuse")
+	@sh bench/install-packages.sh >&2 || true
+	@node --import=tsx bench/main.ts $(BENCH_FLAGS)
+
+.PHONY: install
+install: build ## install below PREFIX=/usr/local (DESTDIR= for packagers)
+	@install -d $(libdir)/mount $(bindir) $(mandir)/man1 $(mandir)/man8 $(etcdir)
+	@rm -rf $(libdir)/dist $(libdir)/node_modules
+	@cp -R dist $(libdir)/dist
+	@install -m 644 package.json package-lock.json LICENSE $(libdir)/
+	@install -m 755 mount/pogs-enter mount/pogctl-inside.sh $(libdir)/mount/
+	@echo '-- node modules for running'
+	@npm ci --prefix $(libdir) --omit=dev --prefer-offline --no-audit --no-fund --loglevel=error
+	@ln -sfn $(PREFIX)/lib/pogs/dist/bin/pogshim $(bindir)/pogshim
+	@ln -sfn $(PREFIX)/lib/pogs/dist/bin/pogctl $(bindir)/pogctl
+	@for page in docs/man/*.1; do [ ! -e "$$page" ] || install -m 644 "$$page" $(mandir)/man1/; done
+	@for page in docs/man/*.8; do [ ! -e "$$page" ] || install -m 644 "$$page" $(mandir)/man8/; done
+	@for file in mount/etc/*; do \
+		install -m 644 "$$file" "$(etcdir)/$${file##*/}.example"; done
+	@echo "installed below $(DESTDIR)$(PREFIX); start the service with: pogshim"
+
+.PHONY: uninstall
+uninstall: ## remove what install put there (keeps SYSCONFDIR/pogs but for its examples)
+	rm -rf $(libdir)
+	rm -f $(bindir)/pogshim $(bindir)/pogctl $(mandir)/man1/pogctl.1 $(mandir)/man8/pogshim.8 $(etcdir)/*.example
+	-rmdir $(etcdir) 2>/dev/null
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf dist coverage bench/build
