@@ -97,6 +97,8 @@ export interface Limits {
 	readonly textBytes: number
 	/** Of a logical line, continuation lines joined. */
 	readonly lineBytes: number
+	/** Logical lines, comments not counted. */
+	readonly lines: number
 	readonly rules: number
 	/** Distinct files that rules may name: a route is one bit. */
 	readonly files: number
@@ -113,11 +115,12 @@ export interface Limits {
 export const DEFAULT_LIMITS: Limits = {
 	textBytes: 1 << 20,
 	lineBytes: 2048,
+	lines: 8192,
 	rules: 512,
 	files: 31,
 	includes: 64,
 	diagnostics: 100,
 	filters: 32,
 	valueBytes: 128,
-	regexNodes: 1024,
+	regexNodes: 512,
 }

@@ -66,6 +66,7 @@ class Parser {
 	#regexNodesLeft: number
 	#textBytesLeft: number
 	#includesLeft: number
+	#linesLeft: number
 
 	constructor(options: ParseOptions) {
 		this.#options = options
@@ -74,6 +75,7 @@ class Parser {
 		this.#regexNodesLeft = this.#limits.regexNodes
 		this.#textBytesLeft = this.#limits.textBytes
 		this.#includesLeft = this.#limits.includes
+		this.#linesLeft = this.#limits.lines
 	}
 
 	parse(text: string | Uint8Array): Configuration {
@@ -81,11 +83,14 @@ class Parser {
 		const readable = this.#parseFile(text, file, false)
 		const rules = this.#drafts.map(draft => this.#finish(draft))
 		const keywords = this.#files.keywords
-		const usable = readable && (rules.length > 0 || this.#errors === 0)
-		if (readable && !usable) this.#report('error', file, 1, 1, 'No line can be used, expected at least one rule')
+		const usable = readable && !this.#hopeless() && (rules.length > 0 || this.#errors === 0)
+		if (readable && rules.length === 0 && !usable) {
+			this.#report('error', file, 1, 1, 'No line can be used, expected at least one rule')
+		}
 		if (this.#unshown > 0) {
 			const { line = 1, column = 1, file: last = file } = this.#diagnostics.at(-1) ?? {}
-			const message = `Too many problems: ${this.#unshown} more are not shown`
+			const rest = this.#hopeless() ? ', and the rest is not read' : ''
+			const message = `Too many problems: ${this.#unshown} more are not shown${rest}`
 			this.#diagnostics.push({ level: 'error', file: last, line, column, message })
 		}
 		return { rules, keywords, diagnostics: this.#diagnostics, usable }
@@ -123,6 +128,10 @@ class Parser {
 		let depth = 0
 		let opened: LogicalLine | null = null
 		for (const line of logicalLines(text)) {
+			if (this.#hopeless()) return
+			if (this.#linesLeft-- <= 0) {
+				return this.#refuse(scope, line, fault(0, `Too many lines, expected at most ${this.#limits.lines}`))
+			}
 			if (depth > 0) {
 				depth = scriptDepth(line.text, depth)
 				continue
@@ -263,6 +272,11 @@ class Parser {
 		this.#drafts.push(draft)
 		scope.previous = draft
 		scope.refused = false
+	}
+
+	/** Whether this is no syslog.conf at all: a container must not make others wait for a megabyte of noise. */
+	#hopeless(): boolean {
+		return this.#errors > 10 * this.#limits.diagnostics
 	}
 
 	#finish({ place, selected, filters, read }: Draft): Rule {
