@@ -137,7 +137,7 @@ needs('less')('less prints a view, and pages it on a terminal', async t => {
 	t.deepEqual(texts(await pog.out(`less ${FILE} | cat`)), FIVE)
 	if (!find('script')) return
 	const pager = pog.start(`exec script -qec 'stty rows 20 cols 200; exec less +G ${FILE}' /dev/null`, {
-		env: { TERM: 'dumb' },
+		env: { TERM: 'vt100' },
 	})
 	t.teardown(() => pager.stop())
 	await pager.printed('the last message', out => out.includes('message 5'))
@@ -150,7 +150,7 @@ needs('less')('less +F follows', async t => {
 	t.pass()
 	if (!find('script')) return
 	const pager = pog.start(`exec script -qec 'stty rows 20 cols 200; exec less +F ${FILE}' /dev/null`, {
-		env: { TERM: 'dumb' },
+		env: { TERM: 'vt100' },
 	})
 	t.teardown(() => pager.stop('SIGKILL'))
 	await pager.printed('the first message', out => out.includes('message 1'))

@@ -74,18 +74,12 @@ export async function startService(
 	const runDir = join(directory, 'run')
 	const etcDir = join(directory, 'etc')
 	mkdirSync(etcDir)
-	const program = process.env['POGS_TEST_DIST']
-		? [join(TOP, 'dist/bin/pogshim.js')]
-		: [`--import=${import.meta.resolve('tsx')}`, join(TOP, 'src/bin/pogshim.ts')]
-	const child = spawn(
-		process.execPath,
-		[...program, '--run-dir', runDir, '--etc-dir', etcDir, ...(options.args ?? [])],
-		{
-			cwd: TOP,
-			detached: true, // a process group of its own: whatever it starts can be found and ended
-			stdio: ['ignore', 'pipe', 'pipe'],
-		},
-	)
+	const [program = '', ...first] = commandOfPogshim()
+	const child = spawn(program, [...first, '--run-dir', runDir, '--etc-dir', etcDir, ...(options.args ?? [])], {
+		cwd: TOP,
+		detached: true, // a process group of its own: whatever it starts can be found and ended
+		stdio: ['ignore', 'pipe', 'pipe'],
+	})
 	const pid = child.pid ?? -1
 	const guard = startGuard(directory, pid)
 	let said = ''
@@ -137,6 +131,14 @@ export async function startService(
 	}
 }
 
+/** The sources; with POGS_TEST_DIST=1 what was built; with POGS_TEST_PROGRAM that command, an installed pogshim say. */
+function commandOfPogshim(): string[] {
+	const given = process.env['POGS_TEST_PROGRAM']
+	if (given) return given.split(' ')
+	if (process.env['POGS_TEST_DIST']) return [process.execPath, join(TOP, 'dist/bin/pogshim.js')]
+	return [process.execPath, `--import=${import.meta.resolve('tsx')}`, join(TOP, 'src/bin/pogshim.ts')]
+}
+
 function pogOf(name: string, paths: PogPaths, directory: string, call: Service['call']): Pog {
 	const scratch = mkdtempSync(join(directory, 'inside-'))
 	const arrange = (script: string, options: InsideOptions): [string, string[], ProgramOptions] => [
@@ -172,6 +174,7 @@ function pogOf(name: string, paths: PogPaths, directory: string, call: Service['
 		start: (script, options = {}) => start(...arrange(script, options)),
 		cat: path => output('cat', [path]),
 		send: async (...datagrams) => {
+			if (datagrams.length === 0) return
 			const lines = datagrams.map(datagram => Buffer.from(datagram as string).toString('hex')).join('\n')
 			await output('perl', [fixtureProgram('send-datagrams.pl'), paths.devLog], { input: `${lines}\n` })
 		},
