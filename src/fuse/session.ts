@@ -145,10 +145,9 @@ export class Session implements Connection, Protocol {
 		return this.#notify(FUSE_NOTIFY_RESEND, 0)
 	}
 
-	/** Also -ENOENT when nobody waits: the request is not pending, or its caller was killed this moment. */
-	finishRead(request: RequestId, sizeBytes: number, fill: (reply: ReadReply) => number): number {
+	finishRead(request: RequestId, sizeBytes: number, fill: (reply: ReadReply) => number): void {
 		const uniqueHigh = this.#pending.get(request)
-		if (uniqueHigh === undefined) return -ENOENT
+		if (uniqueHigh === undefined) return
 		const { late } = this.#workspace
 		late.begin(sizeBytes)
 		let outcome: number
@@ -158,16 +157,14 @@ export class Session implements Connection, Protocol {
 			this.#fault({ message: 'Cannot finish a read: the operation threw', operation: 'FUSE_READ', node: 0, cause })
 			outcome = -EIO
 		}
-		if (outcome === -EAGAIN || outcome === PENDING) return outcome
+		if (outcome === PENDING) return
 		this.#pending.delete(request)
 		// Stored in a 32-bit word, the request's number is the lower half of `unique`.
 		const sent =
 			outcome < 0
 				? late.sendStruct(this.fd, request, uniqueHigh, outcome, 0)
 				: late.sendData(this.fd, request, uniqueHigh)
-		if (sent >= 0) return outcome
-		this.#refused(sent, 'FUSE_READ', 0)
-		return sent
+		if (sent < 0) this.#refused(sent, 'FUSE_READ', 0)
 	}
 
 	notifyPoll(kernelHandle: number): void {

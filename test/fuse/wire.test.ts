@@ -209,6 +209,7 @@ test('a directory read with any buffer gives each name once, in order', t => {
 			for (;;) {
 				const from = seen.length
 				reply.begin(room)
+				reply.memory.bytes.fill(0xff, 16)
 				for (let i = from; i < given.length && reply.directory.add(given[i] ?? '', i + 7, 8, i + 1); i++);
 				reply.sendData(device.fd, 4, 0)
 				const bytes = Buffer.from(device.replies()[0] ?? []).subarray(16)
@@ -218,7 +219,9 @@ test('a directory read with any buffer gives each name once, in order', t => {
 					t.is(bytes.readUInt32LE(at), seen.length + 7)
 					seen.push(bytes.toString('latin1', at + 24, at + 24 + length))
 					t.is(bytes.readUInt32LE(at + 8), seen.length)
-					at += Math.ceil((24 + length) / 8) * 8
+					const end = at + Math.ceil((24 + length) / 8) * 8
+					t.true(bytes.subarray(at + 24 + length, end).every(padding => padding === 0))
+					at = end
 				}
 			}
 			t.deepEqual(seen, given)
