@@ -117,7 +117,7 @@ export const DEFAULT_LIMITS: Limits = {
 	lineBytes: 2048,
 	lines: 8192,
 	rules: 512,
-	files: 31,
+	files: 32,
 	includes: 64,
 	diagnostics: 100,
 	filters: 32,

@@ -39,6 +39,8 @@ export class Configured {
 	rules = 0
 	routes: Routes
 	readIncludes: ReadIncludes = () => []
+	/** Called when the set of views may have changed. */
+	onViews: () => void = () => {}
 	readonly #pog: Pog
 	/** Whether the container (or the host, for this POG) has given a text of its own. */
 	#own = false
@@ -79,6 +81,7 @@ export class Configured {
 			this.#inForce = parsed
 			this.routes = this.#activate(parsed)
 			this.#pog.setRoutes(this.routes)
+			this.onViews()
 		} else this.state = 'kept'
 		this.#tell(parsed)
 		return parsed.diagnostics
@@ -108,23 +111,23 @@ export class Configured {
 			view.rotation = null
 		}
 		this.rules = configuration.rules.length
-		return compileRoutes(configuration, action => this.#bitOf(action), this.#pog.hostname)
+		return compileRoutes(configuration, (_path, action) => this.#bitOf(action), { localHostname: this.#pog.hostname })
 	}
 
-	/** The route bit of an action: its view is made when there is none. 0 bits when the action goes nowhere. */
+	/** The route bit of an action: its view is made when there is none. -1 when the action goes nowhere. */
 	#bitOf(action: Action): number {
 		const target = destination(action)
-		if (target === null) return 0
+		if (target === null) return -1
 		const view = this.#pog.views.ensure(target.path, target.format)
 		if (view === undefined) {
 			this.#pog.tell(SEVERITY_ERR, `no room for another file in the configuration: ${target.path} is not written`)
-			return 0
+			return -1
 		}
 		if (!view.live) {
 			view.live = true
 			if (action.kind === 'file' && action.rotate !== null) view.rotation = action.rotate
 		}
-		return 1 << view.bit
+		return view.bit
 	}
 
 	/** The owner reads in the POG's own log what became of the configuration. */

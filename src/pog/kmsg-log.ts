@@ -6,12 +6,11 @@
  * in the ring's header; the clear point is there too. Sequence numbers of kmsg records grow with ring sequence numbers,
  * so one finds the other by bisection.
  */
-import { DESC, FIELD } from '../ring/layout.ts'
+import { DESC, FIELD, FLAG } from '../ring/layout.ts'
 import type { Ring } from '../ring/ring.ts'
 import type { Pog } from './pog.ts'
-import { KMSG_BIT } from './views.ts'
 
-const KMSG_MASK = 1 << KMSG_BIT
+const KMSG_MASK = FLAG.kmsg << 24
 
 export class KmsgLog {
 	readonly #pog: Pog
@@ -82,5 +81,5 @@ export class KmsgLog {
 }
 
 function isKmsg(ring: Ring, seq: number): boolean {
-	return ((ring.words[ring.slot(seq) + DESC.routes] ?? 0) & KMSG_MASK) !== 0
+	return ((ring.words[ring.slot(seq) + DESC.kind] ?? 0) & KMSG_MASK) !== 0
 }

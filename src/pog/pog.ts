@@ -18,7 +18,8 @@ import type { Origin } from './info.ts'
 import { Ledger, ORIGIN_CODE } from './ledger.ts'
 import type { Limits, PogPolicy } from './limits.ts'
 import { RecordSubject } from './subject.ts'
-import { ALL_BIT, KMSG_BIT, type View, ViewTable } from './views.ts'
+import { ALL_BIT } from '../ring/view-index.ts'
+import { type View, ViewTable } from './views.ts'
 import { Rfc5424Lines } from './view-lines.ts'
 
 /** Who sent a message, as the kernel vouches for it; pid in the container's namespace, 0 when unknown. */
@@ -41,8 +42,8 @@ export interface PogOptions {
 }
 
 const KERNEL_TAG = Buffer.from('kernel', 'latin1')
-const KMSG_MASK = 1 << KMSG_BIT
-const ALL_MASK = 1 << ALL_BIT
+const SHOWN_TO_ALL = FLAG.all
+const SHOWN_AS_KMSG = FLAG.all | FLAG.kmsg
 /** Tags longer than this are text: the descriptor counts a tag's bytes in one byte. */
 const MAX_TAG_BYTES = 200
 const MAX_PROCID_BYTES = 200
@@ -61,6 +62,8 @@ export class Pog {
 	readonly rfc5424: Rfc5424Lines
 	readonly configured: Configured
 	readonly clock: Clock
+	/** Microseconds of CLOCK_REALTIME. */
+	readonly createdUs: number
 	policy: PogPolicy
 	ring: Ring
 	/** Called after each record that /dev/kmsg shows. */
@@ -79,6 +82,7 @@ export class Pog {
 		this.limits = options.limits
 		this.policy = options.policy
 		this.clock = options.clock
+		this.createdUs = options.clock.realtimeUs(options.clock.monotonicUs())
 		this.head = new LineHead(options.hostname)
 		this.ledger = new Ledger(ring)
 		this.#subject = new RecordSubject(options.hostname)
@@ -103,13 +107,13 @@ export class Pog {
 			this.ledger.drop('oversized')
 		}
 		parseDatagram(bytes, start, last, parsed)
-		this.#append(bytes, parsed, ORIGIN_CODE.devlog, ALL_MASK, sender)
+		this.#append(bytes, parsed, ORIGIN_CODE.devlog, SHOWN_TO_ALL, sender)
 	}
 
 	/** A write to /dev/kmsg, or with `kernel` a message of the kernel about this container. */
 	logKmsg(bytes: Uint8Array, start: number, end: number, sender: Sender): void {
 		parseKmsgWrite(bytes, start, end, this.#parsed)
-		this.#append(bytes, this.#parsed, ORIGIN_CODE.kmsg, ALL_MASK | KMSG_MASK, sender)
+		this.#append(bytes, this.#parsed, ORIGIN_CODE.kmsg, SHOWN_AS_KMSG, sender)
 		this.onKmsg()
 	}
 
@@ -124,7 +128,7 @@ export class Pog {
 		parsed.msgStart = tagBytes.length
 		parsed.bodyStart = tagBytes.length
 		parsed.msgEnd = bytes.length
-		const seq = this.#append(bytes, parsed, ORIGIN_CODE[origin], toKmsg ? ALL_MASK | KMSG_MASK : ALL_MASK, NOBODY)
+		const seq = this.#append(bytes, parsed, ORIGIN_CODE[origin], toKmsg ? SHOWN_AS_KMSG : SHOWN_TO_ALL, NOBODY)
 		if (toKmsg) this.onKmsg()
 		return seq
 	}
@@ -167,13 +171,13 @@ export class Pog {
 		d.gid = sender.gid
 	}
 
-	#append(bytes: Uint8Array, p: Parsed, origin: number, fixedRoutes: number, sender: Sender): number {
+	#append(bytes: Uint8Array, p: Parsed, origin: number, shown: number, sender: Sender): number {
 		const d = this.#descriptor
 		const ring = this.ring
 		if (p.tagEnd - p.tagStart > MAX_TAG_BYTES || p.pidEnd - p.pidStart > MAX_PROCID_BYTES) tagIsText(p)
 		this.#stamp(d, sender)
 		this.head.update(d.realtimeUs)
-		d.flags = 0
+		d.flags = shown
 		d.facility = p.facility
 		d.severity = p.severity
 		d.origin = origin
@@ -192,7 +196,7 @@ export class Pog {
 		const borrowed = p.facility === 0 && p.tagStart === p.tagEnd ? KERNEL_TAG : undefined
 		const end = composeLine(ring.text, offset, this.head, bytes, p, borrowed)
 		let extraEnd = end
-		const textStart = fixedRoutes & KMSG_MASK ? p.msgStart : p.bodyStart
+		const textStart = shown & FLAG.kmsg ? p.msgStart : p.bodyStart
 		if (!isWhole(offset, end, p, textStart)) {
 			d.flags |= FLAG.altered
 			extraEnd = putExtra(ring.text, extraEnd, EXTRA.text, bytes, textStart, p.msgEnd)
@@ -208,7 +212,7 @@ export class Pog {
 		const routes = this.#routes
 		const files = routes.mask(d.facility, d.severity, routes.filtered ? this.#subject.of(bytes, p, borrowed) : null)
 		if (files === 0) this.ledger.drop('unrouted')
-		d.routes = files | fixedRoutes
+		d.routes = files
 		this.ledger.accept(origin)
 		const seq = ring.commit(d)
 		if ((files & this.views.hiddenBits) !== 0) this.views.reveal(files)

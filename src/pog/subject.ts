@@ -3,7 +3,7 @@
  *
  * Names and texts are byte strings (latin1): a filter compares bytes, and any bytes may come.
  */
-import type { Subject } from '../conf/routes.ts'
+import type { Subject } from '../conf/filter.ts'
 import type { Parsed } from '../record/parsed.ts'
 
 /** Longest part a filter looks at, in bytes: it bounds the work of a regular expression. */

@@ -8,17 +8,13 @@
  * Invariant: at most one view has a path; at most one live view has a bit; positions of a bit only grow, so a view's
  * `startPosition` and `endPosition` stay true for ever.
  */
-import { type LineSize, type Place, ViewIndex } from '../ring/view-index.ts'
+import { ALL_BIT, type LineSize, type Place, ViewIndex } from '../ring/view-index.ts'
 import type { Ring } from '../ring/ring.ts'
 
 export type LineFormat = 'RFC3164' | 'RFC5424'
 
-/** Bits with a meaning of their own; the others belong to the files of the configuration. */
-export const KMSG_BIT = 0
-/** Every record but the raw lines that belong to one file alone. */
-export const ALL_BIT = 1
-const FIRST_FILE_BIT = 2
-export const MAX_FILE_VIEWS = 32 - FIRST_FILE_BIT
+/** Route bits: one for each file of the configuration. */
+export const MAX_FILE_VIEWS = 32
 
 /** Rotation of a view: at `sizeBytes` it becomes `PATH.0`, the older ones move up, `count` of them in all. */
 export interface Rotation {
@@ -148,15 +144,15 @@ export class ViewTable {
 	/** A bit no view has; else that of a file no rule writes to any more, which is given up for it. */
 	#freeBit(): number | undefined {
 		let used = 0
-		for (const view of this.#byId.values()) used |= 1 << view.bit
-		for (let bit = FIRST_FILE_BIT; bit < 32; bit++) {
+		for (const view of this.#byId.values()) if (view.bit !== ALL_BIT) used |= 1 << view.bit
+		for (let bit = 0; bit < MAX_FILE_VIEWS; bit++) {
 			if ((used & (1 << bit)) !== 0) continue
 			this.#indexes.delete(bit)
 			return bit
 		}
 		for (const view of this.#byId.values()) {
 			const shared = [...this.#byId.values()].some(other => other !== view && other.bit === view.bit)
-			if (view.bit < FIRST_FILE_BIT || view.live || shared) continue
+			if (view.bit === ALL_BIT || view.live || shared) continue
 			this.drop(view)
 			this.#indexes.delete(view.bit)
 			return view.bit

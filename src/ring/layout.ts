@@ -65,7 +65,7 @@ export const DESC = {
 	seqLow: 0,
 	/** facility | severity << 8 | origin << 16 | flags << 24 */
 	kind: 1,
-	/** Bit 0: shown by /dev/kmsg and /proc/kmsg. Bits 1 to 31: the file views. */
+	/** One bit for each file view of the configuration. */
 	routes: 2,
 	/** Bytes of the rendered line, its newline included. */
 	lineBytes: 3,
@@ -90,6 +90,10 @@ export const FLAG = {
 	altered: 2,
 	/** It was cut to the longest length a record may have. */
 	truncated: 4,
+	/** Shown by /dev/kmsg, /proc/kmsg and syslog(2). */
+	kmsg: 16,
+	/** Part of the view of all records: any but raw lines. */
+	all: 32,
 	/** The line's tag is not part of the message (`kernel` before a kernel record). */
 	borrowedTag: 8,
 } as const

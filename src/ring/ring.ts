@@ -6,7 +6,7 @@
  * nothing. The hot words are public on purpose: readers of views run over millions of descriptors.
  */
 import type { Memory } from '../lib/memory.ts'
-import { DESC, DESC_WORDS, FIELD, geometry, HEADER_BYTES, MAGIC_HIGH, MAGIC_LOW, WORD } from './layout.ts'
+import { DESC, DESC_WORDS, FIELD, FLAG, geometry, HEADER_BYTES, MAGIC_HIGH, MAGIC_LOW, WORD } from './layout.ts'
 
 /** The mapped file: header and descriptors; and the text, mapped twice in a row. */
 export interface RingMemory {
@@ -173,7 +173,7 @@ export class Ring {
 		words[at + DESC.gid] = d.gid
 		words[at + DESC.extraBytes] = d.extraBytes
 		words[at + DESC.shape] = d.tagOffset | (d.tagBytes << 8) | (d.procidBytes << 16)
-		if ((d.routes & 1) !== 0) {
+		if ((d.flags & FLAG.kmsg) !== 0) {
 			const kmsgSeq = floats[FIELD.nextKmsgSeq] ?? 0
 			words[at + DESC.kmsgSeqLow] = kmsgSeq
 			floats[FIELD.nextKmsgSeq] = kmsgSeq + 1
@@ -186,7 +186,7 @@ export class Ring {
 		return seq
 	}
 
-	/** The /dev/kmsg sequence number of a record (for one without the kmsg route: of the next that has it). */
+	/** The /dev/kmsg sequence number of a record (for one without the kmsg flag: of the next that has it). */
 	kmsgSeq(seq: number): number {
 		const next = this.floats[FIELD.nextKmsgSeq] ?? 0
 		const low = this.words[this.slot(seq) + DESC.kmsgSeqLow] ?? 0

@@ -8,7 +8,7 @@
  * Positions are absolute and only grow; the oldest retained byte is at `oldest().position`. Records that went unseen
  * have no position: an index that must not miss any registers as a guard of the ring (`pinned`).
  */
-import { DESC } from './layout.ts'
+import { DESC, FLAG } from './layout.ts'
 import type { Ring } from './ring.ts'
 
 /** A place between two records: `position` and `count` are of the first record of the view at or after `seq`. */
@@ -21,22 +21,30 @@ export interface Place {
 /** How many bytes a record's line has in this view. */
 export type LineSize = (ring: Ring, seq: number) => number
 
+/** The view of every record but raw lines; bits below it are routes of the configuration. */
+export const ALL_BIT = 32
+
 const RECORDS_PER_CHECKPOINT = 1024
 
 export class ViewIndex {
 	readonly bit: number
+	/** The descriptor word and bit that say whether a record is part of the view. */
+	readonly #word: number
 	readonly #mask: number
 	readonly #size: LineSize | null
 	#ring: Ring
 	/** Scanned so far: every retained record below `seq`. */
 	readonly #scanned: Place
 	#checkpoints: Place[] = []
+	/** When the newest record scanned was written, in microseconds of CLOCK_REALTIME; 0 before any. */
+	lastUs = 0
 	readonly #oldest: Place
 
 	/** `size` null: the stored line as it is. */
 	constructor(ring: Ring, bit: number, size: LineSize | null, start: Place) {
 		this.bit = bit
-		this.#mask = 1 << bit
+		this.#word = bit === ALL_BIT ? DESC.kind : DESC.routes
+		this.#mask = bit === ALL_BIT ? FLAG.all << 24 : 1 << bit
 		this.#ring = ring
 		this.#size = size
 		this.#scanned = { ...start }
@@ -60,17 +68,20 @@ export class ViewIndex {
 		const here = this.#scanned
 		if (here.seq < ring.tailSeq) this.#skipUnseen(ring.tailSeq)
 		let { seq, position, count } = here
+		let last = -1
 		while (seq < head) {
 			const end = Math.min(head, seq - (seq % RECORDS_PER_CHECKPOINT) + RECORDS_PER_CHECKPOINT)
 			for (; seq < end; seq++) {
 				const at = ring.slot(seq)
-				if (((words[at + DESC.routes] ?? 0) & this.#mask) !== 0) {
+				if (((words[at + this.#word] ?? 0) & this.#mask) !== 0) {
 					position += this.#size === null ? (words[at + DESC.lineBytes] ?? 0) : this.#size(ring, seq)
 					count++
+					last = at
 				}
 			}
 			if (seq % RECORDS_PER_CHECKPOINT === 0) this.#checkpoints.push({ seq, position, count })
 		}
+		if (last >= 0) this.lastUs = ring.floats[(last + DESC.realtimeUs) / 2] ?? 0
 		here.seq = seq
 		here.position = position
 		here.count = count
@@ -131,13 +142,13 @@ export class ViewIndex {
 	}
 
 	has(ring: Ring, seq: number): boolean {
-		return ((ring.words[ring.slot(seq) + DESC.routes] ?? 0) & this.#mask) !== 0
+		return ((ring.words[ring.slot(seq) + this.#word] ?? 0) & this.#mask) !== 0
 	}
 
 	/** Bytes of a record's line in this view; 0 when the record is not part of it. */
 	sizeOf(ring: Ring, seq: number): number {
 		const at = ring.slot(seq)
-		if (((ring.words[at + DESC.routes] ?? 0) & this.#mask) === 0) return 0
+		if (((ring.words[at + this.#word] ?? 0) & this.#mask) === 0) return 0
 		return this.#size === null ? (ring.words[at + DESC.lineBytes] ?? 0) : this.#size(ring, seq)
 	}
 

@@ -1,0 +1,135 @@
+/**
+ * Unix datagram sockets with sender credentials, received many at a time.
+ * Source: unix(7), recvmmsg(2), cmsg(3) of man-pages 6.03; struct mmsghdr of 64-bit Linux.
+ *
+ * Invariant: nothing is allocated after construction. The control buffer has room for one SCM_CREDENTIALS and no more, so
+ * that descriptors a sender attaches are dropped by the kernel.
+ */
+import { ENAMETOOLONG } from '../lib/errno.ts'
+import type { Memory } from '../lib/memory.ts'
+import { close } from './io.ts'
+import { bind, result } from './libc.ts'
+import { allocate, unmap } from './memory.ts'
+
+const socketCall = bind('int socket(int, int, int)')
+const bindCall = bind('int bind(int, int64_t, int)')
+const setsockoptCall = bind('int setsockopt(int, int, int, int64_t, int)')
+const recvmmsgCall = bind('int recvmmsg(int, int64_t, unsigned int, int, int64_t)')
+
+const AF_UNIX = 1
+const SOCK_DGRAM = 2
+const SOCK_NONBLOCK = 0o4000
+const SOCK_CLOEXEC = 0o2000000
+const SOL_SOCKET = 1
+const SO_RCVBUF = 8
+const SO_PASSCRED = 16
+const SO_RCVBUFFORCE = 33
+const MSG_DONTWAIT = 0x40
+const MSG_TRUNC = 0x20
+const SUN_PATH_BYTES = 108
+const RECEIVE_BUFFER_BYTES = 4 << 20
+
+/** Binds a non-blocking datagram socket at `path` (at most 107 bytes). A descriptor, or a negative errno. */
+export function bindDatagramSocket(path: string): number {
+	const name = Buffer.from(path)
+	if (name.length >= SUN_PATH_BYTES) return -ENAMETOOLONG
+	const fd = result(socketCall(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0))
+	if (fd < 0) return fd
+	const scratch = allocate(4096)
+	const view = new DataView(scratch.buffer)
+	view.setUint32(0, 1, true)
+	setsockoptCall(fd, SOL_SOCKET, SO_PASSCRED, scratch.address, 4)
+	view.setUint32(0, RECEIVE_BUFFER_BYTES, true)
+	if (setsockoptCall(fd, SOL_SOCKET, SO_RCVBUFFORCE, scratch.address, 4) !== 0)
+		setsockoptCall(fd, SOL_SOCKET, SO_RCVBUF, scratch.address, 4)
+	view.setUint16(0, AF_UNIX, true)
+	scratch.bytes.set(name, 2)
+	scratch.bytes[2 + name.length] = 0
+	const bound = result(bindCall(fd, scratch.address, 2 + name.length + 1))
+	unmap(scratch)
+	if (bound === 0) return fd
+	close(fd)
+	return bound
+}
+
+const HEADER_BYTES = 64
+const IOVEC_BYTES = 16
+/** CMSG_SPACE(sizeof(struct ucred)) */
+const CONTROL_BYTES = 32
+
+/** A batch of datagrams. Read the fields of message i only until the next `receive`. */
+export class DatagramBatch {
+	readonly #count: number
+	readonly #slotBytes: number
+	readonly #memory: Memory
+	readonly #words: Uint32Array
+	readonly #dataAt: number
+	readonly #controlAt: number
+
+	/** `count` datagrams of up to `maxBytes` each at a time. */
+	constructor(count: number, maxBytes: number) {
+		this.#count = count
+		this.#slotBytes = (maxBytes + 8) & ~7
+		this.#controlAt = count * (HEADER_BYTES + IOVEC_BYTES)
+		this.#dataAt = this.#controlAt + count * CONTROL_BYTES
+		this.#memory = allocate(this.#dataAt + count * this.#slotBytes)
+		this.#words = new Uint32Array(this.#memory.buffer)
+		for (let i = 0; i < count; i++) {
+			const header = (i * HEADER_BYTES) / 4
+			const iovec = (count * HEADER_BYTES + i * IOVEC_BYTES) / 4
+			this.#pointer(header + 4, count * HEADER_BYTES + i * IOVEC_BYTES)
+			this.#words[header + 6] = 1
+			this.#pointer(header + 8, this.#controlAt + i * CONTROL_BYTES)
+			this.#pointer(iovec, this.#dataAt + i * this.#slotBytes)
+			this.#words[iovec + 2] = this.#slotBytes
+		}
+	}
+
+	#pointer(word: number, offset: number): void {
+		const address = this.#memory.address + offset
+		this.#words[word] = address
+		this.#words[word + 1] = Math.floor(address / 2 ** 32)
+	}
+
+	get bytes(): Uint8Array {
+		return this.#memory.bytes
+	}
+
+	/** Receives what is there: the number of datagrams, or a negative errno (-EAGAIN: none). */
+	receive(fd: number): number {
+		for (let i = 0; i < this.#count; i++) this.#words[(i * HEADER_BYTES) / 4 + 10] = CONTROL_BYTES
+		return result(recvmmsgCall(fd, this.#memory.address, this.#count, MSG_DONTWAIT, 0))
+	}
+
+	/** Where datagram i starts in `bytes`. */
+	start(i: number): number {
+		return this.#dataAt + i * this.#slotBytes
+	}
+
+	sizeBytes(i: number): number {
+		return this.#words[(i * HEADER_BYTES) / 4 + 14] ?? 0
+	}
+
+	/** Whether the datagram was longer than a slot. */
+	wasCut(i: number): boolean {
+		return ((this.#words[(i * HEADER_BYTES) / 4 + 12] ?? 0) & MSG_TRUNC) !== 0
+	}
+
+	/** The sender's ids as the kernel vouches for them, in this process's namespaces; pid 0 when it told none. */
+	pid(i: number): number {
+		return this.#credential(i, 0)
+	}
+
+	uid(i: number): number {
+		return this.#credential(i, 1)
+	}
+
+	gid(i: number): number {
+		return this.#credential(i, 2)
+	}
+
+	#credential(i: number, field: number): number {
+		const given = this.#words[(i * HEADER_BYTES) / 4 + 10] ?? 0
+		return given < 28 ? 0 : (this.#words[(this.#controlAt + i * CONTROL_BYTES + 16) / 4 + field] ?? 0)
+	}
+}

@@ -1,0 +1,79 @@
+/**
+ * The container's own files below /var/log and /run/pog: which inode of the POG's tmpfs is at which path.
+ *
+ * A node is known while the kernel holds a lookup of it. Its path follows renames, because parents are nodes, not
+ * strings. Invariant: the path of a linked node names its inode; nobody but this daemon changes the tmpfs.
+ */
+export interface AppNode {
+	readonly ino: number
+	/** Null for the two roots. */
+	parent: AppNode | null
+	name: string
+	lookups: number
+	/** The name this node is known by was removed. */
+	unlinked: boolean
+}
+
+export class AppNodes {
+	readonly #byIno = new Map<number, AppNode>()
+
+	/** A directory that is there for ever: `varlog` or `runpog`. */
+	addRoot(ino: number, name: string): AppNode {
+		const node: AppNode = { ino, parent: null, name, lookups: 1, unlinked: false }
+		this.#byIno.set(ino, node)
+		return node
+	}
+
+	get(ino: number): AppNode | undefined {
+		return this.#byIno.get(ino)
+	}
+
+	/** The node of an inode found at this place, counting one lookup. */
+	found(ino: number, parent: AppNode, name: string): AppNode {
+		let node = this.#byIno.get(ino)
+		if (node === undefined) {
+			node = { ino, parent, name, lookups: 0, unlinked: false }
+			this.#byIno.set(ino, node)
+		}
+		node.lookups++
+		if (node.parent !== null) {
+			node.parent = parent
+			node.name = name
+			node.unlinked = false
+		}
+		return node
+	}
+
+	forget(ino: number, lookups: number): void {
+		const node = this.#byIno.get(ino)
+		if (node === undefined || node.parent === null) return
+		node.lookups -= lookups
+		if (node.lookups <= 0) this.#byIno.delete(ino)
+	}
+
+	/** The name was removed; open handles still reach the inode. */
+	removed(ino: number, parent: AppNode, name: string): void {
+		const node = this.#byIno.get(ino)
+		if (node !== undefined && node.parent === parent && node.name === name) node.unlinked = true
+	}
+
+	moved(ino: number, parent: AppNode, name: string): void {
+		const node = this.#byIno.get(ino)
+		if (node === undefined) return
+		node.parent = parent
+		node.name = name
+		node.unlinked = false
+	}
+
+	/** Path below the backing root. */
+	path(node: AppNode): string {
+		const parts = [node.name]
+		for (let at = node.parent; at !== null; at = at.parent) parts.push(at.name)
+		return parts.reverse().join('/')
+	}
+}
+
+/** Path of a name in a directory. */
+export function joinPath(directory: string, name: string): string {
+	return `${directory}/${name}`
+}

@@ -1,0 +1,394 @@
+/**
+ * The tree of one POG as a file system: names, attributes, and the open files behind handles.
+ *
+ * Each kind of file is a class of its own (`OpenFile`); this one finds which it is. Invariant: whatever a container asks,
+ * the answer is an errno or a result, and only this POG's ring and this POG's tmpfs are touched.
+ */
+import type {
+	Attr,
+	AttrChange,
+	Caller,
+	Connection,
+	DirReply,
+	Entry,
+	Filesystem,
+	HandleId,
+	NodeId,
+	Opened,
+	ReadReply,
+	ReadRequest,
+	StatFs,
+	WriteRequest,
+} from '../fuse/filesystem.ts'
+import { FATTR_GID, FATTR_MODE, FATTR_SIZE, FATTR_UID } from '../fuse/flags.ts'
+import { EBADF, EEXIST, EINVAL, ENFILE, ENOENT, ENOTDIR, EPERM, EROFS } from '../lib/errno.ts'
+import type { Pog, Sender } from '../pog/pog.ts'
+import type { View } from '../pog/views.ts'
+import { ALL_BIT } from '../ring/view-index.ts'
+import { AppFile } from './app-file.ts'
+import { AppFiles } from './app-files.ts'
+import type { Backing } from './backing.ts'
+import { ConfDraft, ConfFile } from './conf-file.ts'
+import { CtlFile, type PogActions } from './ctl-file.ts'
+import { Handles } from './handles.ts'
+import { KmsgFile } from './kmsg-file.ts'
+import { KmsgReaders } from './kmsg-readers.ts'
+import { appIno, fixedNode, isAppNode, NODE, S_IFDIR } from './nodes.ts'
+import type { OpenFile } from './open-file.ts'
+import { type ListedEntry, Places } from './places.ts'
+import { ProcKmsgFile } from './proc-kmsg-file.ts'
+import { Renaming } from './renaming.ts'
+import { type Reports, reportBytes } from './reports.ts'
+import { TextFile } from './text-file.ts'
+import { ViewFile } from './view-file.ts'
+
+const O_ACCMODE = 3
+const O_EXCL = 0o200
+const O_TRUNC = 0o1000
+const POLLNVAL = 0x20
+
+export interface TreeOptions {
+	backing: Backing
+	actions: PogActions
+	reports: Reports
+	/** A host pid in the container's namespace; 0 when unknown. */
+	containerPid: (hostPid: number) => number
+}
+
+export class PogTree implements Filesystem {
+	readonly #pog: Pog
+	readonly #options: TreeOptions
+	readonly #handles = new Handles<OpenFile>()
+	readonly #directories = new Handles<{ entries: readonly ListedEntry[] }>()
+	readonly #conf: ConfDraft
+	readonly #sender: Sender = { pid: 0, uid: 0, gid: 0 }
+	#connection!: Connection
+	#readers!: KmsgReaders
+	#apps!: AppFiles
+	#places!: Places
+	#renaming!: Renaming
+
+	constructor(pog: Pog, options: TreeOptions) {
+		this.#pog = pog
+		this.#options = options
+		this.#conf = new ConfDraft(pog)
+	}
+
+	attach(connection: Connection): void {
+		this.#connection = connection
+		this.#readers = new KmsgReaders(this.#pog, connection)
+		this.#apps = new AppFiles(this.#options.backing, connection)
+		this.#places = new Places(this.#pog, this.#apps)
+		this.#renaming = new Renaming(this.#pog, this.#apps, this.#places, this.#conf)
+		this.#pog.configured.onViews = () => this.#makeViewDirectories()
+		this.#makeViewDirectories()
+	}
+
+	/** `/var/log/mail/mail.err` needs `/var/log/mail`. */
+	#makeViewDirectories(): void {
+		for (const view of this.#pog.views.all) {
+			const directory = view.path.replace(/\/[^/]*$/, '')
+			if (directory.startsWith('var/log/')) this.#apps.makeDirectories(this.#apps.varLog, directory.slice('var/log/'.length))
+		}
+	}
+
+	lookup(parent: NodeId, name: string, entry: Entry): number {
+		const answer = this.#places.lookup(parent, name, entry)
+		return answer === 0 && fixedNode(entry.node) !== undefined ? this.#fixedAttr(entry.node, entry.attr) : answer
+	}
+
+	forget(node: NodeId, lookups: number): void {
+		if (isAppNode(node)) this.#apps.nodes.forget(appIno(node), lookups)
+	}
+
+	getattr(node: NodeId, handle: HandleId, attr: Attr): number {
+		const file = handle < 0 ? undefined : this.#handles.get(handle)
+		const fixed = fixedNode(node)
+		if (fixed !== undefined) {
+			const answer = this.#fixedAttr(node, attr)
+			const end = file?.seekEnd()
+			if (end !== undefined) attr.size = end
+			return answer
+		}
+		if (isAppNode(node)) return this.#appAttr(node, file, attr)
+		const view = this.#places.viewOf(node)
+		if (view === undefined) return -ENOENT
+		this.#places.viewAttr(view, this.#places.base(view, node), attr)
+		return 0
+	}
+
+	#appAttr(node: NodeId, file: OpenFile | undefined, attr: Attr): number {
+		if (file instanceof AppFile) return this.#apps.getattrOf(file, attr)
+		const app = this.#apps.nodes.get(appIno(node))
+		if (app === undefined) return -ENOENT
+		if (!app.unlinked) return this.#apps.getattr(app, attr)
+		// No name any more: any open handle of it knows.
+		for (const open of this.#handles) {
+			if (open instanceof AppFile && open.ino === app.ino && this.#apps.getattrOf(open, attr) === 0) return 0
+		}
+		return -ENOENT
+	}
+
+	#fixedAttr(node: NodeId, attr: Attr): number {
+		const fixed = fixedNode(node)
+		if (fixed === undefined) return -ENOENT
+		const directory = this.#places.directory(node)
+		if (directory !== undefined) {
+			const answer = this.#apps.getattr(directory, attr)
+			attr.ino = node
+			return answer
+		}
+		const { owner, createdUs } = this.#pog
+		attr.ino = node
+		attr.size = 0
+		attr.blocks = 0
+		attr.mode = fixed.mode
+		attr.nlink = (fixed.mode & S_IFDIR) !== 0 ? 2 : 1
+		attr.uid = owner.uid
+		attr.gid = owner.gid
+		attr.rdev = 0
+		attr.blksize = 4096
+		attr.atimeUs = attr.mtimeUs = attr.ctimeUs = createdUs
+		if (node === NODE.syslogConf) {
+			attr.size = this.#conf.sizeBytes
+			attr.mtimeUs = attr.ctimeUs = this.#conf.mtimeUs
+		} else {
+			const report = reportBytes(node, this.#pog, this.#options.reports)
+			if (report !== undefined) attr.size = report.length
+		}
+		return 0
+	}
+
+	setattr(node: NodeId, change: AttrChange, attr: Attr): number {
+		const file = change.handle < 0 ? undefined : this.#handles.get(change.handle)
+		const answer = this.#change(node, change, file)
+		return answer < 0 ? answer : this.getattr(node, -1, attr)
+	}
+
+	#change(node: NodeId, change: AttrChange, file: OpenFile | undefined): number {
+		const directory = this.#places.directory(node)
+		if (directory !== undefined) return this.#apps.setattr(directory, change, file instanceof AppFile ? file : undefined)
+		const view = this.#places.viewOf(node)
+		if (view !== undefined) return this.#changeView(view, change)
+		if (fixedNode(node) === undefined) return -ENOENT
+		if ((change.valid & FATTR_SIZE) === 0) return 0
+		if (file !== undefined) return file.truncate(change.size)
+		if (node !== NODE.syslogConf) return -EINVAL
+		const answer = this.#conf.truncate(change.size)
+		if (answer === 0) this.#conf.commit()
+		return answer
+	}
+
+	#changeView(view: View, change: AttrChange): number {
+		const { owner } = this.#pog
+		if (change.valid & FATTR_SIZE) {
+			const { base, head } = this.#pog.views.extent(view)
+			if (change.size === 0) this.#pog.views.clear(view)
+			// A view has no other length than its records give it.
+			else if (change.size !== head - base) return -EINVAL
+		}
+		if (change.valid & FATTR_MODE) view.mode = change.mode & 0o7777
+		if (change.valid & FATTR_UID) view.uid = change.uid - owner.uid
+		if (change.valid & FATTR_GID) view.gid = change.gid - owner.gid
+		return 0
+	}
+
+	readlink(node: NodeId, reply: ReadReply): number {
+		const app = this.#places.directory(node)
+		const target = app === undefined ? -EINVAL : this.#apps.readlink(app)
+		if (typeof target === 'number') return target
+		const bytes = Buffer.from(target, 'latin1')
+		reply.addBytes(bytes, 0, bytes.length)
+		return 0
+	}
+
+	symlink(parent: NodeId, name: string, target: string, entry: Entry, caller: Caller): number {
+		const directory = this.#freeName(parent, name)
+		return typeof directory === 'number' ? directory : this.#apps.symlink(directory, name, target, entry, caller)
+	}
+
+	mknod(parent: NodeId, name: string, mode: number, _rdev: number, entry: Entry, caller: Caller): number {
+		const directory = this.#freeName(parent, name)
+		return typeof directory === 'number' ? directory : this.#apps.mknod(directory, name, mode, entry, caller)
+	}
+
+	mkdir(parent: NodeId, name: string, mode: number, entry: Entry, caller: Caller): number {
+		const directory = this.#freeName(parent, name)
+		return typeof directory === 'number' ? directory : this.#apps.mkdir(directory, name, mode, entry, caller)
+	}
+
+	/** The app directory of `parent` when no view and no fixed file has this name there. */
+	#freeName(parent: NodeId, name: string): ReturnType<Places['directory']> & object | number {
+		if (this.#places.fixed(parent, name) !== undefined) return -EEXIST
+		const directory = this.#places.directory(parent)
+		if (directory === undefined) return fixedNode(parent) === undefined ? -ENOENT : -EROFS
+		return this.#places.view(directory, name) === undefined ? directory : -EEXIST
+	}
+
+	unlink(parent: NodeId, name: string): number {
+		return this.#renaming.unlink(parent, name)
+	}
+
+	rmdir(parent: NodeId, name: string): number {
+		return this.#renaming.rmdir(parent, name)
+	}
+
+	rename(parent: NodeId, name: string, newParent: NodeId, newName: string, flags: number): number {
+		return this.#renaming.rename(parent, name, newParent, newName, flags)
+	}
+
+	link(node: NodeId, newParent: NodeId, newName: string, entry: Entry): number {
+		const app = isAppNode(node) ? this.#apps.nodes.get(appIno(node)) : undefined
+		// A second name for a view would be a second owner of its records.
+		if (app === undefined) return -EPERM
+		const directory = this.#freeName(newParent, newName)
+		return typeof directory === 'number' ? directory : this.#apps.link(app, directory, newName, entry)
+	}
+
+	open(node: NodeId, flags: number, opened: Opened, _caller: Caller): number {
+		const file = this.#openNode(node, flags)
+		return typeof file === 'number' ? file : this.#register(file, opened)
+	}
+
+	#register(file: OpenFile, opened: Opened): number {
+		if (this.#handles.count >= this.#pog.limits.handles) {
+			file.release()
+			return -ENFILE
+		}
+		opened.handle = this.#handles.add(file)
+		opened.openFlags = file.openFlags
+		opened.backingId = file.backingId
+		return 0
+	}
+
+	#openNode(node: NodeId, flags: number): OpenFile | number {
+		if (isAppNode(node)) {
+			const app = this.#apps.nodes.get(appIno(node))
+			return app === undefined || app.unlinked ? -ENOENT : this.#apps.open(app, flags)
+		}
+		const view = this.#places.viewOf(node)
+		if (view !== undefined) return this.#openView(view, this.#places.base(view, node), flags)
+		if (node === NODE.devKmsg) return new KmsgFile(this.#readers)
+		if (node === NODE.procKmsg) return new ProcKmsgFile(this.#readers, this.#connection.features.maxWriteBytes)
+		if (node === NODE.syslogConf) return new ConfFile(this.#conf, (flags & O_TRUNC) !== 0)
+		if (node === NODE.ctl) return new CtlFile(this.#pog, this.#options.actions)
+		const report = reportBytes(node, this.#pog, this.#options.reports)
+		return report === undefined ? -ENOENT : new TextFile(report)
+	}
+
+	#openView(view: View, base: number, flags: number): OpenFile | number {
+		// The view of everything is for reading: nothing can be written to it alone, and `clear` has a command.
+		if (view.bit === ALL_BIT && (flags & (O_ACCMODE | O_TRUNC)) !== 0) return -EPERM
+		if ((flags & O_TRUNC) !== 0) this.#pog.views.clear(view)
+		return new ViewFile(this.#pog, view, base, flags)
+	}
+
+	create(
+		parent: NodeId,
+		name: string,
+		mode: number,
+		flags: number,
+		entry: Entry,
+		opened: Opened,
+		caller: Caller,
+	): number {
+		const directory = this.#places.directory(parent)
+		const fixed = this.#places.fixed(parent, name)
+		const view = directory === undefined ? undefined : this.#places.view(directory, name)
+		if (fixed !== undefined || view !== undefined) {
+			if ((flags & O_EXCL) !== 0 && view?.hidden !== true) return -EEXIST
+			if (view !== undefined) this.#pog.views.reveal(1 << view.bit)
+			const answer = this.lookup(parent, name, entry)
+			return answer < 0 ? answer : this.open(entry.node, flags, opened, caller)
+		}
+		if (directory === undefined) return -EROFS
+		const file = this.#apps.create(directory, name, mode, flags, entry, caller)
+		return typeof file === 'number' ? file : this.#register(file, opened)
+	}
+
+	read(request: ReadRequest, reply: ReadReply): number {
+		return this.#handles.get(request.handle)?.read(request, reply) ?? -EBADF
+	}
+
+	write(request: WriteRequest, caller: Caller): number {
+		const file = this.#handles.get(request.handle)
+		if (file === undefined) return -EBADF
+		const sender = this.#sender
+		sender.pid = this.#options.containerPid(caller.pid)
+		sender.uid = caller.uid
+		sender.gid = caller.gid
+		return file.write(request, sender)
+	}
+
+	flush(_node: NodeId, handle: HandleId): number {
+		return this.#handles.get(handle)?.flush() ?? 0
+	}
+
+	fsync(_node: NodeId, handle: HandleId): number {
+		return this.#handles.get(handle)?.fsync() ?? 0
+	}
+
+	release(_node: NodeId, handle: HandleId): void {
+		this.#handles.remove(handle)?.release()
+	}
+
+	opendir(node: NodeId, opened: Opened): number {
+		const entries = this.#places.list(node)
+		if (typeof entries === 'number') return entries
+		if (this.#places.directory(node) === undefined && fixedNode(node) === undefined) return -ENOTDIR
+		if (this.#directories.count >= this.#pog.limits.handles) return -ENFILE
+		opened.handle = this.#directories.add({ entries })
+		opened.openFlags = 0
+		opened.backingId = 0
+		return 0
+	}
+
+	readdir(node: NodeId, handle: HandleId, offset: number, reply: DirReply): number {
+		const directory = this.#directories.get(handle)
+		if (directory === undefined) return -EBADF
+		if (offset === 0) {
+			// rewinddir(3) looks again.
+			const entries = this.#places.list(node)
+			if (typeof entries === 'number') return entries
+			directory.entries = entries
+		}
+		const { entries } = directory
+		for (let at = offset; at < entries.length + 2; at++) {
+			const entry = at < 2 ? { name: at === 0 ? '.' : '..', ino: node, type: 4 } : entries[at - 2]
+			if (entry === undefined || !reply.add(entry.name, entry.ino, entry.type, at + 1)) break
+		}
+		return 0
+	}
+
+	releasedir(handle: HandleId): void {
+		this.#directories.remove(handle)
+	}
+
+	statfs(_node: NodeId, out: StatFs): number {
+		const { calls, root } = this.#options.backing
+		const answer = calls.statfs(root)
+		if (typeof answer === 'number') return answer
+		Object.assign(out, answer, { namelen: 255 })
+		return 0
+	}
+
+	lseek(_node: NodeId, handle: HandleId, offset: number, whence: number): number {
+		return this.#handles.get(handle)?.lseek(offset, whence) ?? -EBADF
+	}
+
+	poll(_node: NodeId, handle: HandleId, kernelHandle: number, schedule: boolean): number {
+		return this.#handles.get(handle)?.poll(kernelHandle, schedule) ?? POLLNVAL
+	}
+
+	fallocate(_node: NodeId, handle: HandleId, offset: number, length: number, mode: number): number {
+		return this.#handles.get(handle)?.allocate(offset, length, mode) ?? -EBADF
+	}
+
+	interrupted(request: number): void {
+		this.#readers.forget(request)
+	}
+
+	destroy(): void {
+		for (const file of this.#handles) file.release()
+	}
+}

@@ -1,0 +1,131 @@
+/**
+ * Moving and removing names: every pair of a view, an app file and the configuration file has its own meaning.
+ *
+ *     view -> new name        the view is frozen under it; the old name starts empty   (logrotate)
+ *     app  -> live view       the view's content becomes the file's                    (sed -i)
+ *     app  -> syslog.conf     the file's content is the configuration                  (sed -i, vim)
+ *     syslog.conf -> app      a copy under that name                                   (vim's backup)
+ *     view -> live view       EXDEV: mv(1) copies, which appends the lines
+ */
+import type { NodeId } from '../fuse/filesystem.ts'
+import { EBUSY, EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, EPERM, EROFS, EXDEV } from '../lib/errno.ts'
+import { NOBODY, type Pog } from '../pog/pog.ts'
+import type { View } from '../pog/views.ts'
+import type { AppFiles } from './app-files.ts'
+import type { AppNode } from './app-nodes.ts'
+import type { ConfDraft } from './conf-file.ts'
+import { NODE } from './nodes.ts'
+import type { Places } from './places.ts'
+
+const RENAME_NOREPLACE = 1
+const RENAME_EXCHANGE = 2
+
+export class Renaming {
+	readonly #pog: Pog
+	readonly #apps: AppFiles
+	readonly #places: Places
+	readonly #conf: ConfDraft
+
+	constructor(pog: Pog, apps: AppFiles, places: Places, conf: ConfDraft) {
+		this.#pog = pog
+		this.#apps = apps
+		this.#places = places
+		this.#conf = conf
+	}
+
+	unlink(parent: NodeId, name: string): number {
+		const fixed = this.#places.fixed(parent, name)
+		if (fixed !== undefined) {
+			if (fixed.id !== NODE.syslogConf || parent !== NODE.runPog) return -EPERM
+			// Without a file of its own the container has the host's default.
+			this.#pog.configured.reset()
+			return 0
+		}
+		const directory = this.#places.directory(parent)
+		if (directory === undefined) return -EROFS
+		const view = this.#places.view(directory, name)
+		if (view === undefined || view.hidden) return this.#apps.remove(directory, name, false)
+		if (parent === NODE.runPog) return -EPERM
+		this.#pog.views.remove(view)
+		return 0
+	}
+
+	rmdir(parent: NodeId, name: string): number {
+		if (this.#places.fixed(parent, name) !== undefined) return -EBUSY
+		const directory = this.#places.directory(parent)
+		if (directory === undefined) return -EROFS
+		const view = this.#places.view(directory, name)
+		if (view !== undefined && !view.hidden) return -ENOTDIR
+		if (this.#places.hasViewsBelow(directory, name)) return -EBUSY
+		return this.#apps.remove(directory, name, true)
+	}
+
+	rename(parent: NodeId, name: string, newParent: NodeId, newName: string, flags: number): number {
+		const from = this.#places.directory(parent)
+		const to = this.#places.directory(newParent)
+		if (from === undefined || to === undefined) return -EROFS
+		const source = this.#visible(from, name)
+		const target = this.#visible(to, newName)
+		const fixedSource = this.#places.fixed(parent, name)
+		const fixedTarget = this.#places.fixed(newParent, newName)
+		const special = source ?? target ?? fixedSource ?? fixedTarget
+		if (special !== undefined && (flags & RENAME_EXCHANGE) !== 0) return -EINVAL
+		if ((flags & RENAME_NOREPLACE) !== 0 && (target !== undefined || fixedTarget !== undefined)) return -EEXIST
+		if (fixedTarget !== undefined) return this.#ontoConf(fixedTarget.id, source, from, name)
+		if (fixedSource !== undefined) return this.#copyConf(fixedSource.id, target, to, newName)
+		if (source !== undefined) return this.#moveView(source, target, to, newName, flags)
+		if (target !== undefined) return this.#ontoView(target, from, name, to, newName, flags)
+		if (this.#places.hasViewsBelow(from, name)) return -EBUSY
+		const hidden = this.#places.view(to, newName)
+		if (hidden !== undefined) return this.#ontoView(hidden, from, name, to, newName, flags)
+		return this.#apps.rename(from, name, to, newName, flags)
+	}
+
+	#visible(directory: AppNode, name: string): View | undefined {
+		const view = this.#places.view(directory, name)
+		return view === undefined || view.hidden ? undefined : view
+	}
+
+	#moveView(view: View, target: View | undefined, to: AppNode, newName: string, flags: number): number {
+		if (view === target) return 0
+		if (!view.path.startsWith('var/log/')) return -EPERM
+		const path = this.#places.viewPath(to, newName)
+		if (target?.live || !path.startsWith('var/log/')) return -EXDEV
+		if (this.#apps.exists(to, newName)) {
+			if ((flags & RENAME_NOREPLACE) !== 0) return -EEXIST
+			const removed = this.#apps.remove(to, newName, false)
+			if (removed < 0) return removed
+		}
+		this.#pog.views.rename(view, path)
+		return 0
+	}
+
+	#ontoView(target: View, from: AppNode, name: string, to: AppNode, newName: string, flags: number): number {
+		if (!target.live) {
+			this.#pog.views.drop(target)
+			return this.#apps.rename(from, name, to, newName, flags)
+		}
+		const bytes = this.#apps.readAll(from, name, this.#pog.ring.textBytes)
+		if (typeof bytes === 'number') return bytes === -EISDIR ? -EBUSY : bytes
+		this.#pog.views.clear(target)
+		this.#pog.appendRaw(target, bytes, 0, bytes.length, NOBODY)
+		this.#pog.views.reveal(1 << target.bit)
+		return this.#apps.remove(from, name, false)
+	}
+
+	#ontoConf(targetId: NodeId, source: View | undefined, from: AppNode, name: string): number {
+		if (targetId !== NODE.syslogConf) return -EPERM
+		if (source !== undefined) return -EXDEV
+		const bytes = this.#apps.readAll(from, name, this.#pog.limits.confBytes)
+		if (typeof bytes === 'number') return bytes
+		this.#conf.replace(bytes)
+		return this.#apps.remove(from, name, false)
+	}
+
+	#copyConf(sourceId: NodeId, target: View | undefined, to: AppNode, newName: string): number {
+		if (sourceId !== NODE.syslogConf) return -EPERM
+		if (target !== undefined) return -EXDEV
+		const written = this.#apps.writeAll(to, newName, this.#conf.bytes)
+		return written < 0 && written !== -ENOENT ? written : 0
+	}
+}
