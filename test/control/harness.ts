@@ -75,9 +75,9 @@ export function ask(
 }
 
 export async function until(condition: () => boolean, what: string): Promise<void> {
-	for (let waited = 0; waited < 5000; waited += 5) {
+	for (let waited = 0; waited < 20_000; waited += 5) {
 		if (condition()) return
 		await delay(5)
 	}
-	throw new Error(`not within 5 s: ${what}`)
+	throw new Error(`not within 20 s: ${what}`)
 }

@@ -190,7 +190,10 @@ function pogLines(pog: PogInfo): string[] {
 			['Created', new Date(pog.createdAtMs).toISOString()],
 			['Ring', `${used}, ${ring.records} records kept of ${ring.nextSeq}`],
 			['Accepted', ORIGINS.map(origin => `${origin} ${pog.accepted[origin]}`).join(', ')],
-			['Configuration', `${conf.state}, ${conf.rules} rules${problems === '' ? '' : `, ${problems}`}`],
+			[
+				'Configuration',
+				`${conf.state}, ${conf.rules} ${conf.rules === 1 ? 'rule' : 'rules'}${problems === '' ? '' : `, ${problems}`}`,
+			],
 		]),
 		...conf.diagnostics.map(
 			({ file, line, column, level, message }) => `  ${file}:${line}:${column}: ${level}: ${message}`,

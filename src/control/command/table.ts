@@ -1,6 +1,7 @@
 /**
  * Aligned columns for people: names to the left, numbers to the right, two blanks between, nothing after the last.
  */
+import { printable } from './context.ts'
 
 export interface Column {
 	title: string
@@ -9,7 +10,8 @@ export interface Column {
 
 /** One line for the titles and one for each row; every row has as many cells as there are columns. */
 export function renderTable(columns: readonly Column[], rows: readonly (readonly string[])[]): string[] {
-	const lines = [columns.map(column => column.title), ...rows]
+	// Widths are those of what is printed.
+	const lines = [columns.map(column => column.title), ...rows].map(line => line.map(printable))
 	const widths = columns.map((_, index) => Math.max(...lines.map(line => line[index]?.length ?? 0)))
 	return lines.map(line =>
 		line
