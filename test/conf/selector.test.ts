@@ -21,7 +21,11 @@ const SEVERITIES = codes(
 	'emerg 0, panic 0, alert 1, crit 2, err 3, error 3, warning 4, warn 4, notice 5, info 6, debug 7, 0 0, 3 3, 7 7',
 )
 function codes(list: string): Record<string, number> {
-	return Object.fromEntries(list.split(', ').map(pair => [pair.split(' ')[0], Number(pair.split(' ')[1])]))
+	const pairs = list.split(', ').map((pair): [string, number] => {
+		const [name = '', code] = pair.split(' ')
+		return [name, Number(code)]
+	})
+	return Object.fromEntries<number>(pairs)
 }
 /** No name means facility 25: only an asterisk speaks of it. */
 const UNNAMED = 25
