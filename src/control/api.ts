@@ -11,8 +11,7 @@ import type { Duplex } from 'node:stream'
 import { createExposition } from '../metrics/exposition.ts'
 import { CALLS } from './calls.ts'
 import type { CallName, ErrorBody } from './calls.ts'
-import { listenAt } from './listen.ts'
-import type { Unlisten } from './listen.ts'
+import { listenAt, listenOn } from './listen.ts'
 import { readBody } from './request.ts'
 import { findRoute } from './router.ts'
 import { bindRoutes } from './routes.ts'
@@ -61,19 +60,13 @@ export async function startApi(options: ApiOptions): Promise<{ value: Api } | { 
 	server.on('clientError', answerMalformed)
 	// Not HTTP/1.1 any more after these: refuse in our form.
 	server.on('connect', (_request, socket: Duplex) => answerMalformed({ message: 'CONNECT' }, socket))
-	let unlisten: Unlisten = () => Promise.resolve()
-	if (fd === undefined) {
-		const listening = await listenAt(server, socketPath)
-		if ('problem' in listening) return listening
-		unlisten = listening.value
-	} else {
-		server.listen({ fd })
-	}
+	const listening = fd === undefined ? await listenAt(server, socketPath) : await listenOn(server, fd)
+	if ('problem' in listening) return listening
 	return {
 		value: {
 			async close() {
 				closing.abort()
-				await unlisten()
+				await listening.value()
 				await new Promise<void>(resolve => {
 					server.close(() => resolve())
 					server.closeAllConnections()
@@ -119,7 +112,6 @@ function goneSignal(response: ServerResponse, closing: AbortSignal): AbortSignal
 		closing.removeEventListener('abort', abort)
 		gone.abort()
 	})
-	if (closing.aborted) gone.abort()
 	return gone.signal
 }
 

@@ -68,10 +68,20 @@ function answers(path: string): Promise<boolean> {
 	})
 }
 
-function listening(server: Server, path: string): Promise<void> {
+/** Serves a socket that already listens; whoever handed it over removes it. */
+export async function listenOn(server: Server, fd: number): Promise<{ value: Unlisten } | { problem: string }> {
+	try {
+		await listening(server, { fd })
+		return { value: () => Promise.resolve() }
+	} catch (error) {
+		return { problem: `Cannot serve descriptor ${fd}: ${error instanceof Error ? error.message : String(error)}` }
+	}
+}
+
+function listening(server: Server, where: string | { fd: number }): Promise<void> {
 	return new Promise((resolve, reject) => {
 		server.once('error', reject)
-		server.listen(path, () => {
+		server.listen(where, () => {
 			server.off('error', reject)
 			resolve()
 		})

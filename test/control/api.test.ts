@@ -1,8 +1,11 @@
 /**
  * The API over a real Unix socket: every route, every form of error, and requests of any shape.
  */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { link, stat, writeFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
+import { fileURLToPath } from 'node:url'
 import test from 'ava'
 import fc from 'fast-check'
 import { startApi } from '../../src/control/api.ts'
@@ -201,6 +204,28 @@ test('the socket is private, refuses a second service and is gone after close', 
 	t.true('value' in (await client.call('describe', {})))
 	await close()
 	await t.throwsAsync(stat(socketPath), { code: 'ENOENT' })
+})
+
+test('a listening socket that is handed over is served as it is', async t => {
+	const { double, runDir, socketPath } = await start(t)
+	const keeper = createServer()
+	await new Promise<void>(resolve => keeper.listen(`${runDir}/made.sock`, resolve))
+	// libuv removes the name that it made when the server is closed; the keeper's socket stays under this one.
+	const handed = `${runDir}/handed.sock`
+	await link(`${runDir}/made.sock`, handed)
+	const { fd } = (keeper as unknown as { _handle: { fd: number } })._handle
+	const child = spawn(process.execPath, ['--import=tsx', fileURLToPath(new URL('handed-over.ts', import.meta.url))], {
+		stdio: ['pipe', 'pipe', 'inherit', fd],
+		timeout: 20_000,
+	})
+	keeper.close()
+	await once(child.stdout ?? child, 'data')
+	t.is((await ask(handed, 'GET', '/v1/service')).status, 200)
+	child.stdin?.end()
+	t.deepEqual(await once(child, 'exit'), [0, null])
+	t.true((await stat(handed)).isSocket(), 'it is the keeper who removes it')
+	const bad = await startApi({ service: double, socketPath, fd: 9999 })
+	t.regex('problem' in bad ? bad.problem : '', /^Cannot serve descriptor 9999: /)
 })
 
 test('a stale socket is replaced, something else is not', async t => {

@@ -131,3 +131,38 @@ test('a stream cut anywhere gives whole records, then a failure', async t => {
 		{ numRuns: 30 },
 	)
 })
+
+test('a stream that ends within a line, or holds what is no record, is a failure', async t => {
+	const { double, client, socketPath } = await start(t)
+	const one = makeRecord('web', 0, 'one')
+	// Longer than any line that the client holds.
+	for (const odd of ['a string', 'x'.repeat(2 << 20)]) {
+		const items = async function* (): AsyncGenerator<never> {
+			yield one as never
+			yield odd as never
+		}
+		double.records = () => ({ value: items() })
+		const answer = await client.records('web', {})
+		if ('failure' in answer) return t.fail(answer.failure.message)
+		const seen: unknown[] = []
+		for await (const batch of answer.value) seen.push(...batch)
+		t.deepEqual(seen, [one])
+		t.regex(answer.value.failure?.message ?? 'none', /^Lost pogshim at/)
+	}
+	// Whole for HTTP, but half a record.
+	await rm(socketPath)
+	const body = `${JSON.stringify(one)}\n{"pog"`
+	const server = createServer(socket => {
+		socket.once('data', () =>
+			socket.end(`HTTP/1.1 200 OK\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`),
+		)
+	})
+	await new Promise<void>(resolve => server.listen(socketPath, resolve))
+	t.teardown(() => server.close())
+	const answer = await client.records('web', {})
+	if ('failure' in answer) return t.fail(answer.failure.message)
+	const seen: unknown[] = []
+	for await (const batch of answer.value) seen.push(...batch)
+	t.deepEqual(seen, [one])
+	t.regex(answer.value.failure?.message ?? 'none', /^Lost pogshim at/)
+})
