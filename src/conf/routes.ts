@@ -10,8 +10,8 @@
 import {
 	type Action,
 	type Configuration,
-	type ConsoleAction,
 	DEFAULT_LIMITS,
+	type DiscardAction,
 	type FileAction,
 	type Rule,
 } from './configuration.ts'
@@ -43,8 +43,11 @@ export interface RouteOptions {
 	readonly regexNodes?: number
 }
 
-/** Asked once for each distinct file (and `/dev/console`): its bit, 0 to 31, or less than 0 for no route. */
-export type BitOf = (path: string, action: FileAction | ConsoleAction) => number
+/**
+ * Asked once for each distinct destination: its bit, 0 to 31, or less than 0 for no route. `name` is the path of a file,
+ * `/dev/console`, the users as `root,eric`, or `*`.
+ */
+export type BitOf = (name: string, action: Exclude<Action, DiscardAction>) => number
 
 export function compileRoutes(configuration: Configuration, bitOf: BitOf, options: RouteOptions = {}): Routes {
 	const { localHostname = '', regexNodes = DEFAULT_LIMITS.regexNodes } = options
@@ -66,26 +69,39 @@ export function compileRoutes(configuration: Configuration, bitOf: BitOf, option
 		}),
 	}))
 
-	/** Users, `*` and discards have no bit: there are no terminals, and nothing is kept. */
 	function bitsOf(action: Action): number {
-		if (action.kind !== 'file' && action.kind !== 'console') return 0
-		const path = action.kind === 'file' ? action.path : '/dev/console'
-		let bit = bits.get(path)
+		if (action.kind === 'discard') return 0
+		const name = nameOf(action)
+		let bit = bits.get(name)
 		if (bit === undefined) {
-			bit = bitOf(path, action)
-			bits.set(path, bit)
-			if (action.kind === 'file' && bit >= 0) files.push({ path, bit, action })
+			bit = bitOf(name, action)
+			bits.set(name, bit)
+			if (action.kind === 'file' && bit >= 0) files.push({ path: name, bit, action })
 		}
 		return bit < 0 ? 0 : (1 << bit) >>> 0
 	}
 
 	const cells = Array.from({ length: CELLS }, (_, cell) => toCell(steps, cell))
-	const consoleBit = bits.get('/dev/console') ?? -1
+	const consoleBit = bits.get(CONSOLE) ?? -1
 	return new CompiledRoutes(cells, predicates, files, consoleBit < 0 ? 0 : (1 << consoleBit) >>> 0)
 }
 
+const CONSOLE = '/dev/console'
 const CELLS = 32 * 8
 const FIRST_UNNAMED = 24
+
+function nameOf(action: Exclude<Action, DiscardAction>): string {
+	switch (action.kind) {
+		case 'file':
+			return action.path
+		case 'console':
+			return CONSOLE
+		case 'users':
+			return action.users.join()
+		case 'wall':
+			return '*'
+	}
+}
 
 interface Step {
 	readonly bits: number
@@ -100,6 +116,8 @@ interface Cell {
 	readonly steps: readonly Step[]
 }
 
+const NO_STEPS: readonly Step[] = []
+
 function toCell(steps: readonly (Step & { readonly rule: Rule })[], cell: number): Cell {
 	const facility = cell >> 3
 	const severityBit = 1 << (cell & 7)
@@ -109,12 +127,12 @@ function toCell(steps: readonly (Step & { readonly rule: Rule })[], cell: number
 		const mask = facility < FIRST_UNNAMED ? (step.rule.masks[facility] ?? 0) : step.rule.unnamedMask
 		if ((mask & severityBit) === 0) continue
 		if (step.filters.length === 0) unfiltered |= step.bits
-		// A rule for which there is nothing to keep (users) has no part in the decision.
+		// A rule without a route has no part in the decision.
 		if (step.bits !== 0 || step.discards) selected.push(step)
 		if (step.discards && step.filters.length === 0) break
 	}
 	const filtered = selected.some(step => step.filters.length > 0)
-	return { unfiltered: unfiltered >>> 0, steps: filtered ? selected : [] }
+	return { unfiltered: unfiltered >>> 0, steps: filtered ? selected : NO_STEPS }
 }
 
 class CompiledRoutes implements Routes {
@@ -123,13 +141,13 @@ class CompiledRoutes implements Routes {
 	readonly filteredCells = new Uint8Array(CELLS)
 	readonly files: readonly RoutedFile[]
 	readonly console: number
-	readonly #cells: readonly Cell[]
+	/** By cell; empty when no cell has a filter, as in most containers. */
+	readonly #steps: readonly (readonly Step[])[]
 	readonly #predicates: readonly Predicate[]
 	/** For the record in hand: 0 not asked yet, 1 holds, 2 does not. */
 	readonly #answers: Uint8Array
 
 	constructor(cells: readonly Cell[], predicates: readonly Predicate[], files: readonly RoutedFile[], console: number) {
-		this.#cells = cells
 		this.#predicates = predicates
 		this.#answers = new Uint8Array(predicates.length)
 		this.files = files
@@ -139,12 +157,13 @@ class CompiledRoutes implements Routes {
 			this.filteredCells[index] = cell.steps.length > 0 ? 1 : 0
 		}
 		this.filtered = this.filteredCells.includes(1)
+		this.#steps = this.filtered ? cells.map(({ steps }) => steps) : []
 	}
 
 	mask(facility: number, severity: number, subject: Subject | null): number {
 		const cell = (facility < FIRST_UNNAMED ? facility : FIRST_UNNAMED) * 8 + (severity & 7)
 		if (subject === null || this.filteredCells[cell] !== 1) return this.table[cell] as number
-		return this.#decide((this.#cells[cell] as Cell).steps, subject)
+		return this.#decide(this.#steps[cell] ?? NO_STEPS, subject)
 	}
 
 	#decide(steps: readonly Step[], subject: Subject): number {

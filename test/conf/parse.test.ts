@@ -93,7 +93,7 @@ const rule = '*.* /var/log/a\n'
 const repeat = (count: number, text: (index: number) => string) =>
 	Array.from({ length: count }, (_, i) => text(i)).join('')
 const BOUNDS: [string, string, string][] = [
-	['files', repeat(32, i => `*.* /var/log/${i}\n`), 'f:32:5: error: Too many files, expected at most 31'],
+	['files', repeat(33, i => `*.* /var/log/${i}\n`), 'f:33:5: error: Too many files, expected at most 32'],
 	['rules', repeat(513, () => rule), 'f:513:1: error: Too many rules, expected at most 512'],
 	['lines', `${rule}${repeat(8192, () => '!a\n')}`, 'f:8193:1: error: Too many lines, expected at most 8192'],
 	['line', `${rule}kern.* ${'x'.repeat(2048)}`, 'f:2:1: error: Line is 2055 bytes long, expected at most 2048'],
