@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import type { PogInfo } from '../../src/pog/info.ts'
 import { Container, runProgram } from './container.ts'
-import { findBusybox, kernelLogAccess, Native } from './native.ts'
+import { findSyslogd, kernelLogAccess, Native } from './native.ts'
 import { FUNCTIONS, GROUPS } from './rows.ts'
 import type { Scene } from './rows.ts'
 import { formatTable } from './table.ts'
@@ -73,15 +73,15 @@ class Demo {
 			await each.run("printf '*.* /var/log/messages\\n' >/etc/syslog.conf")
 		}
 		step('two containers with POGs: red and blue (pogctl run -- sh)')
-		const busybox = await findBusybox(this.directory)
-		const native = new Native(this.directory, busybox)
+		const syslogd = await findSyslogd(this.directory)
+		const native = new Native(this.directory, syslogd)
 		this.#native = native
 		await native.start()
 		const { red: nativeRed, blue: nativeBlue } = native
 		if (nativeRed === undefined || nativeBlue === undefined) throw new Error('No native containers')
 		for (const each of [nativeRed, nativeBlue]) await each.run(FUNCTIONS)
 		step(
-			`two native containers, sharing /dev/kmsg and ${busybox === undefined ? 'no syslogd (none found)' : 'one busybox syslogd'}`,
+			`two native containers, sharing /dev/kmsg and ${syslogd === undefined ? 'no syslogd (none to be had)' : 'one rsyslogd'}`,
 		)
 		const salt = randomBytes(4).toString('hex')
 		const info = async (name: string): Promise<PogInfo> => {

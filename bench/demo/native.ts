@@ -1,6 +1,6 @@
 /**
  * The native side of the demo: two containers that share what containers share without POGs, the real /dev/kmsg and one
- * syslogd (busybox) with one configuration and one /var/log.
+ * syslogd (rsyslogd) with one configuration and one /var/log.
  *
  * Nothing here clears, drains or floods the machine's own log; what cannot be tried without harm is said so in the table.
  * Invariant: all mounts are made in namespaces of their own and go with them.
@@ -8,8 +8,17 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { accessSync, closeSync, constants, existsSync, mkdirSync, mkdtempSync, openSync, writeFileSync } from 'node:fs'
-import { homedir } from 'node:os'
+import {
+	accessSync,
+	closeSync,
+	constants,
+	existsSync,
+	mkdirSync,
+	mkdtempSync,
+	openSync,
+	readdirSync,
+	writeFileSync,
+} from 'node:fs'
 import { Container, runProgram } from './container.ts'
 
 const NAMESPACES = ['-m', '-p', '-u', '-i', '-n', '-f', '--kill-child', '--propagation', 'private']
@@ -32,24 +41,31 @@ mount -n --rbind "$shared/stage/run" /run
 exec sh
 `
 
-/** What stays within one size, as on a small machine, so that a flood can be shown in a second. */
-const LOG_KILOBYTES = 32
+/** The shared log stays within two files of this size, as on a machine with log rotation. */
+const LOG_BYTES = 32_768
+
+/** Where a rsyslogd is; `library` when it was unpacked instead of installed. */
+export interface Syslogd {
+	program: string
+	modules?: string
+	library?: string
+}
 
 export class Native {
 	readonly directory: string
-	readonly #busybox: string | undefined
+	readonly #program: Syslogd | undefined
 	#syslogd: ChildProcess | undefined
 	red: Container | undefined
 	blue: Container | undefined
 
-	constructor(directory: string, busybox: string | undefined) {
+	constructor(directory: string, program: Syslogd | undefined) {
 		this.directory = `${directory}/native`
-		this.#busybox = busybox
+		this.#program = program
 		for (const each of ['', '/log.d', '/stage']) mkdirSync(this.directory + each, { recursive: true })
 	}
 
 	get hasSyslogd(): boolean {
-		return this.#busybox !== undefined
+		return this.#program !== undefined
 	}
 
 	/** Where the shared /var/log is on the host. */
@@ -58,7 +74,7 @@ export class Native {
 	}
 
 	async start(): Promise<void> {
-		await this.configure(`*.* ${this.logs}/messages\n`)
+		await this.configure('')
 		for (const name of ['red', 'blue'] as const) {
 			const container = new Container(name, ['unshare', ...NAMESPACES, 'sh', '-c', ENTER, 'sh', this.directory])
 			this[name] = container
@@ -66,20 +82,38 @@ export class Native {
 		}
 	}
 
-	/** Gives the one syslogd a configuration: it reads it at start only. */
-	async configure(text: string): Promise<void> {
-		if (this.#busybox === undefined) return
+	/** Gives the one syslogd the rules of a configuration, before the one that logs everything: it reads it at start only. */
+	async configure(rules: string): Promise<void> {
+		if (this.#program === undefined) return
 		await this.#endSyslogd()
-		writeFileSync(`${this.directory}/syslog.conf`, text)
-		// busybox knows one socket only, /dev/log; it follows a link there
-		const script = `mount -n -t tmpfs tmpfs "$1/stage" && mkdir "$1/stage/dev" && : >"$1/stage/dev/null" &&
-			mount -n --bind /dev/null "$1/stage/dev/null" && ln -s "$1/log" "$1/stage/dev/log" && mount -n --rbind "$1/stage/dev" /dev &&
-			exec "$2" syslogd -n -s ${LOG_KILOBYTES} -b 0 -f "$1/syslog.conf"`
-		const argv = ['-m', '--propagation', 'private', 'sh', '-c', script, 'sh', this.directory, this.#busybox]
-		this.#syslogd = spawn('unshare', argv, { stdio: 'ignore', detached: true })
-		for (let tries = 0; tries < 200 && !existsSync(`${this.directory}/log`); tries++) {
+		const { program, modules, library } = this.#program
+		const top = this.directory
+		writeFileSync(`${top}/rotate`, '#!/bin/sh\nmv -f "$1" "$1.1"\n', { mode: 0o755 })
+		writeFileSync(
+			`${top}/syslog.conf`,
+			`global(workDirectory="${top}")
+module(load="imuxsock" SysSock.Use="off")
+input(type="imuxsock" Socket="${top}/log")
+$outchannel bounded,${this.logs}/messages,${LOG_BYTES},${top}/rotate ${this.logs}/messages
+${rules}
+*.* :omfile:$bounded
+`,
+		)
+		const argv = [
+			'-n',
+			'-f',
+			`${top}/syslog.conf`,
+			'-i',
+			`${top}/pid`,
+			...(modules === undefined ? [] : ['-M', modules]),
+		]
+		const env = { ...process.env, ...(library === undefined ? {} : { LD_LIBRARY_PATH: library }) }
+		this.#syslogd = spawn(program, argv, { stdio: 'ignore', detached: true, env })
+		for (let tries = 0; tries < 500 && !existsSync(`${top}/log`); tries++) {
 			await new Promise(resolve => setTimeout(resolve, 10))
 		}
+		if (!existsSync(`${top}/log`))
+			throw new Error(`The shared rsyslogd does not start: ${program} -f ${top}/syslog.conf`)
 	}
 
 	async stop(): Promise<void> {
@@ -100,27 +134,33 @@ export class Native {
 	}
 }
 
-/** Path of a busybox with a syslogd: installed, from the tests' cache, or unpacked from Debian's package into `directory`. */
-export async function findBusybox(directory: string): Promise<string | undefined> {
-	const path = (process.env['PATH'] ?? '').split(':').map(each => `${each}/busybox`)
-	const cache = `${process.env['XDG_CACHE_HOME'] ?? `${homedir()}/.cache`}/pogs/bin/busybox`
-	for (const candidate of [...path, cache]) if (await hasSyslogd(candidate)) return candidate
-	const scratch = mkdtempSync(`${directory}/busybox-`)
-	const script = 'cd "$1" && timeout 30 apt-get -qq download busybox-static && dpkg-deb -x ./*.deb .'
-	await runProgram('sh', ['-c', script, 'sh', scratch])
-	for (const place of ['bin/busybox', 'usr/bin/busybox']) {
-		if (await hasSyslogd(`${scratch}/${place}`)) return `${scratch}/${place}`
+/** A rsyslogd: installed, or unpacked from Debian's packages into `directory`; undefined when it cannot be had. */
+export async function findSyslogd(directory: string): Promise<Syslogd | undefined> {
+	for (const place of [...(process.env['PATH'] ?? '').split(':'), '/usr/sbin']) {
+		if (isProgram(`${place}/rsyslogd`)) return { program: `${place}/rsyslogd` }
 	}
-	return undefined
+	const top = mkdtempSync(`${directory}/rsyslog-`)
+	// A machine fresh from its image has no package lists yet.
+	const script = `cd "$1" && chmod 755 . && set -- rsyslog libestr0 libfastjson4 liblognorm5 &&
+		{ apt-get -qq download "$@" || { apt-get -qq update && apt-get -qq download "$@"; }; } &&
+		for package in *.deb; do dpkg-deb -x "$package" .; done`
+	await runProgram('timeout', ['60', 'sh', '-c', script, 'sh', top])
+	const program = `${top}/usr/sbin/rsyslogd`
+	const [libraries] = existsSync(`${top}/usr/lib`)
+		? readdirSync(`${top}/usr/lib`).filter(each => each.includes('linux'))
+		: []
+	if (!isProgram(program) || libraries === undefined) return undefined
+	const library = `${top}/usr/lib/${libraries}`
+	return { program, library, modules: `${library}/rsyslog` }
 }
 
-async function hasSyslogd(path: string): Promise<boolean> {
+function isProgram(path: string): boolean {
 	try {
 		accessSync(path, constants.X_OK)
+		return true
 	} catch {
 		return false
 	}
-	return /\bsyslogd\b/.test((await runProgram(path, ['--list'])).out)
 }
 
 /** What this user may do with the real kernel log. Opening it for reading takes nothing from it. */

@@ -39,7 +39,7 @@ prockmsg() { dd if=/proc/kmsg iflag=nonblock bs=65536 2>/dev/null; }
 hits() { grep -c -- "$1"; }
 :`
 
-const NO_SYSLOGD: Cell = { verdict: 'untried', saw: 'no busybox syslogd here, nor to be had by apt-get' }
+const NO_SYSLOGD: Cell = { verdict: 'untried', saw: 'no rsyslogd here, nor to be had by apt-get' }
 const NO_KMSG: Cell = { verdict: 'untried', saw: 'this user may not use the real /dev/kmsg' }
 
 function judge(isolated: boolean, saw: string): Cell {
@@ -48,6 +48,12 @@ function judge(isolated: boolean, saw: string): Cell {
 
 function untried(saw: string): Promise<Cell> {
 	return Promise.resolve({ verdict: 'untried', saw })
+}
+
+/** Logs a token and sees it arrive; a row whose premise fails must not pass for a finding. */
+async function known(container: Container, token: string): Promise<void> {
+	const { code, out } = await container.run(`logger ${token}; seen ${token} /var/log/messages`)
+	if (code !== 0) throw new Error(`"${token}", logged in "${container.name}", does not arrive there: ${out.trim()}`)
 }
 
 /** Times a token stands in the machine's own kernel log. */
@@ -67,13 +73,14 @@ const configurationConflict: Problem = {
 	title: 'Configuration conflict',
 	async native({ native, nativeRed, salt }) {
 		if (!native.hasSyslogd) return NO_SYSLOGD
-		const rest = `*.* ${native.logs}/messages\n`
-		await native.configure(`local1.* ${native.logs}/red.log\n${rest}`)
-		await native.configure(`local1.* ${native.logs}/blue.log\n${rest}`)
+		for (const name of ['red', 'blue']) await native.configure(`local1.* ${native.logs}/${name}.log`)
 		await nativeRed.run(`logger -p local1.info conf-${salt}; seen conf-${salt} /var/log/messages`)
 		const mine = await nativeRed.count(`has conf-${salt} /var/log/red.log`)
 		const theirs = await nativeRed.count(`has conf-${salt} /var/log/blue.log`)
-		return judge(mine === 1 && theirs === 0, "one syslog.conf: blue's replaced red's, red's line went to blue.log")
+		return judge(
+			mine === 1 && theirs === 0,
+			`one syslog.conf, blue's replaced red's: red's line is in red.log ${mine} times, in blue.log ${theirs}`,
+		)
 	},
 	async pogs({ red, blue, salt }) {
 		for (const each of [red, blue]) {
@@ -95,7 +102,7 @@ const clearConflict: Problem = {
 	title: 'Operation conflict: clear',
 	async native({ native, nativeRed, nativeBlue, salt }) {
 		if (!native.hasSyslogd) return NO_SYSLOGD
-		await nativeBlue.run(`logger keep-${salt}; seen keep-${salt} /var/log/messages`)
+		await known(nativeBlue, `keep-${salt}`)
 		await nativeRed.run(': >/var/log/messages')
 		const left = await nativeBlue.count(`has keep-${salt} /var/log/messages`)
 		return judge(
@@ -104,7 +111,7 @@ const clearConflict: Problem = {
 		)
 	},
 	async pogs({ red, blue, salt }) {
-		for (const each of [red, blue]) await each.run(`logger keep-${salt}; seen keep-${salt} /var/log/messages`)
+		for (const each of [red, blue]) await known(each, `keep-${salt}`)
 		const before = await blue.count('count /var/log/messages')
 		await red.run('/run/pog/pogctl clear')
 		const mine = await red.count(`has keep-${salt} /var/log/messages`)
@@ -155,11 +162,11 @@ const informationLeakage: Problem = {
 	title: 'Information leakage',
 	async native(scene) {
 		const { native, nativeRed, nativeBlue, salt, kernelLog } = scene
-		if (native.hasSyslogd) await nativeBlue.run(`logger secret-${salt}; seen secret-${salt} /var/log/messages`)
+		if (native.hasSyslogd) await known(nativeBlue, `secret-${salt}`)
 		if (kernelLog === 'writable') await nativeBlue.run(`echo '<12>secret-${salt}' >/dev/kmsg`)
 		const shared = await nativeRed.count(`has secret-${salt} '/var/log/*'`)
 		const kernel = await nativeRed.count(`kmsg | hits secret-${salt}`)
-		const all = await nativeRed.count('kmsg | wc -l')
+		const all = await nativeRed.count('kmsg | grep -vc "^ "')
 		if (!native.hasSyslogd && all === 0) return NO_KMSG
 		return judge(
 			shared + kernel + all === 0,
@@ -167,7 +174,8 @@ const informationLeakage: Problem = {
 		)
 	},
 	async pogs({ red, blue, salt }) {
-		await blue.run(`logger secret-${salt}; echo '<12>secret-${salt}' >/dev/kmsg; seen secret-${salt} /var/log/messages`)
+		await known(blue, `secret-${salt}`)
+		await blue.run(`echo '<12>secret-${salt}' >/dev/kmsg`)
 		const theirs = await blue.count(`{ cat /var/log/* /run/pog/log; kmsg; } 2>/dev/null | hits secret-${salt}`)
 		const mine = await red.count(`{ cat /var/log/* /run/pog/*; kmsg; prockmsg; } 2>/dev/null | hits secret-${salt}`)
 		const foreign = await red.count("kmsg | grep -v '^ ' | grep -vcE 'read-|escape-|<|pogs|keep-|conf-' || :")
@@ -189,14 +197,15 @@ const logLoss: Problem = {
 		const left = await nativeRed.count(`has precious-${salt} /var/log/messages`)
 		return judge(
 			left === 1,
-			`blue logged 2,000 lines into the shared, bounded log: ${left} of 1 line of red left. The kernel log: not tried`,
+			`blue logged 3,000 lines into the shared, bounded log: ${left} of 1 line of red left. The kernel log: not tried`,
 		)
 	},
 	async pogs(scene) {
 		const { red, blue, salt } = scene
-		await red.run(`logger precious-${salt}; seen precious-${salt} /var/log/messages`)
+		await known(red, `precious-${salt}`)
 		const before = (await scene.info('blue')).drops.overwritten
-		await blue.run(`yes flood-${salt} | head -20000 | logger; logger end-${salt}; seen end-${salt} /var/log/messages`)
+		await blue.run(`yes flood-${salt} | head -20000 | logger`)
+		await known(blue, `end-${salt}`)
 		const lost = (await scene.info('blue')).drops.overwritten - before
 		const left = await red.count(`has precious-${salt} /var/log/messages`)
 		return judge(left === 1 && lost > 0, `blue logged 20,000 lines: it lost ${lost} of its own (counted), red none`)
