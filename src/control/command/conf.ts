@@ -30,12 +30,18 @@ export async function getConf(context: Context, name: string): Promise<number> {
 export async function setConf(context: Context, name: string, file: string): Promise<number> {
 	const input = await readInput(file)
 	if ('problem' in input) return failHere(context, input.problem)
-	return submit(context, name, input.text, file === '-' ? 'stdin' : file)
+	return (await submit(context, name, input.text, file === '-' ? 'stdin' : file)).code
 }
 
-async function submit(context: Context, name: string, text: string, shownAs: string): Promise<number> {
+interface Submitted {
+	/** In force, perhaps without its bad lines. */
+	accepted: boolean
+	code: number
+}
+
+async function submit(context: Context, name: string, text: string, shownAs: string): Promise<Submitted> {
 	const answer = await context.client.call('writeConf', { params: { name }, body: { text } })
-	if ('failure' in answer) return fail(context, answer.failure)
+	if ('failure' in answer) return { accepted: false, code: fail(context, answer.failure) }
 	const { diagnostics } = answer.value
 	if (context.json) {
 		await printJson(context, answer.value)
@@ -44,7 +50,7 @@ async function submit(context: Context, name: string, text: string, shownAs: str
 		const problems = countDiagnostics(diagnostics)
 		await printLines(context, [`${name}: ${shownAs} is in force${problems === '' ? '' : `, with ${problems}`}`])
 	}
-	return hasErrors(diagnostics) ? EXIT.failed : EXIT.ok
+	return { accepted: true, code: hasErrors(diagnostics) ? EXIT.failed : EXIT.ok }
 }
 
 /** Back to the host's default. */
@@ -92,8 +98,8 @@ export async function editConf(context: Context, name: string): Promise<number> 
 		if (choice === 'edit') continue
 		if (choice === 'keep')
 			return failHere(context, `Configuration of "${name}" not changed; the edited text is in ${file}`)
-		const code = await submit(context, name, text, 'the edited text')
-		if (code === EXIT.ok) await rm(directory, { recursive: true, force: true })
+		const { accepted, code } = await submit(context, name, text, 'the edited text')
+		if (accepted) await rm(directory, { recursive: true, force: true })
 		else context.err(`The edited text is in ${printable(file)}\n`)
 		return code
 	}
