@@ -1,8 +1,11 @@
 /**
- * Mounts `MemoryFilesystem` on the directory given and serves it until it is unmounted: the loop a shard runs.
- * Prints `ready`, then a line per fault, and `gone` at the end.
+ * Serves a `MemoryFilesystem` until it is unmounted, by the loop that a shard runs.
+ *
+ * Arguments: a directory to mount on, or `fd:N` for a connection that is mounted already, then the JSON of what an
+ * earlier server negotiated on it, if one did. Prints `ready`, `negotiated JSON`, a line per fault, and `gone JSON`.
  */
 import { writeSync } from 'node:fs'
+import type { Negotiated } from '../../src/fuse/negotiate.ts'
 import { Session } from '../../src/fuse/session.ts'
 import { Workspace } from '../../src/fuse/workspace.ts'
 import { errnoName } from '../../src/lib/errno.ts'
@@ -13,22 +16,38 @@ import { MemoryFilesystem } from './memory-filesystem.ts'
 const SPINS = 20
 const BATCH = 64
 
-const mounted = mountFuse(process.argv[2] ?? '', { fsname: 'memory' })
-if (typeof mounted === 'number') throw new Error(`Cannot mount: ${errnoName(mounted)}`)
-const session = new Session(mounted.fd, new MemoryFilesystem(), {
+const [, , where = '', earlier] = process.argv
+const fd = where.startsWith('fd:') ? Number(where.slice(3)) : mount(where)
+const session = new Session(fd, new MemoryFilesystem(), {
 	workspace: new Workspace(),
-	log: ({ message, operation, node }) => writeSync(1, `fault ${operation} ${node} ${message}\n`),
+	log: ({ message, operation, node }) => print(`fault ${operation} ${node} ${message}`),
+	...(earlier === undefined ? {} : { negotiated: JSON.parse(earlier) as Negotiated }),
 })
 const epoll = new Epoll()
-epoll.add(mounted.fd, EPOLLIN, 0)
-writeSync(1, 'ready\n')
+epoll.add(fd, EPOLLIN, 0)
+print('ready')
+if (earlier !== undefined) session.resend()
 
 let idle = 0
+let told = earlier !== undefined
 for (;;) {
 	const served = session.serve(BATCH)
 	if (served < 0) break
+	if (!told && session.negotiated !== undefined) {
+		print(`negotiated ${JSON.stringify(session.negotiated)}`)
+		told = true
+	}
 	idle = served === 0 ? idle + 1 : 0
 	if (idle > SPINS) epoll.wait(-1)
 }
-const { counters } = session
-writeSync(1, `gone ${JSON.stringify({ ...counters, features: session.features })}\n`)
+print(`gone ${JSON.stringify(session.counters)}`)
+
+function mount(directory: string): number {
+	const mounted = mountFuse(directory, { fsname: 'memory' })
+	if (typeof mounted === 'number') throw new Error(`Cannot mount: ${errnoName(mounted)}`)
+	return mounted.fd
+}
+
+function print(line: string): void {
+	writeSync(1, `${line}\n`)
+}
