@@ -28,9 +28,13 @@ const SEVERITY_INFO = 6
 const MAX_TOLD_DIAGNOSTICS = 20
 
 /** Texts of configuration files that `include PATTERN` matches inside the container's own tree. */
-export type ReadIncludes = (pattern: string) => readonly { file: string; text: string }[]
+export type ReadIncludes = (pattern: string) => readonly { file: string; text: string | Uint8Array }[]
 
-const COMPILED = new LRUCache<string, Configuration>({ max: 256, maxSize: 16 << 20, sizeCalculation: (_, text) => text.length + 1 })
+const COMPILED = new LRUCache<string, Configuration>({
+	max: 256,
+	maxSize: 16 << 20,
+	sizeCalculation: (_, text) => text.length + 1,
+})
 
 export class Configured {
 	text: string
@@ -140,7 +144,9 @@ export class Configured {
 		if (more > 0) pog.tell(SEVERITY_ERR, `${CONF_FILE}: ${more} more, see /run/pog/status`)
 		pog.tell(
 			SEVERITY_INFO,
-			parsed.usable ? `${CONF_FILE}: ${this.rules} rules in force` : `${CONF_FILE}: not usable, the last good configuration stays in force`,
+			parsed.usable
+				? `${CONF_FILE}: ${this.rules} rules in force`
+				: `${CONF_FILE}: not usable, the last good configuration stays in force`,
 		)
 	}
 }

@@ -35,10 +35,16 @@ export class Ledger {
 	}
 
 	accepted(): Record<Origin, number> {
-		return Object.fromEntries(ORIGINS.map((o, i) => [o, this.#floats[FIELD.accepted + i] ?? 0])) as Record<Origin, number>
+		return Object.fromEntries(ORIGINS.map((o, i) => [o, this.#floats[FIELD.accepted + i] ?? 0])) as Record<
+			Origin,
+			number
+		>
 	}
 
 	drops(): Record<DropReason, number> {
-		return Object.fromEntries(REASONS.map((r, i) => [r, this.#floats[FIELD.drops + i] ?? 0])) as Record<DropReason, number>
+		return Object.fromEntries(REASONS.map((r, i) => [r, this.#floats[FIELD.drops + i] ?? 0])) as Record<
+			DropReason,
+			number
+		>
 	}
 }

@@ -93,6 +93,13 @@ export class Pog {
 		this.#routes = this.configured.routes
 	}
 
+	/** Obeys another host policy from now on. */
+	setPolicy(policy: PogPolicy): void {
+		const changed = policy.defaultConf !== this.policy.defaultConf
+		this.policy = policy
+		if (changed) this.configured.followDefault()
+	}
+
 	/** Obeys the routes of a configuration from the next record on. */
 	setRoutes(routes: Routes): void {
 		this.#routes = routes
@@ -182,7 +189,12 @@ export class Pog {
 		d.severity = p.severity
 		d.origin = origin
 		const room = ring.maxRecordBytes
-		let most = maxLineBytes(p, this.head) + extraBytes(p.msgEnd - p.msgStart) + 2 * extraBytes(0) + (p.sdEnd - p.sdStart) + (p.msgidEnd - p.msgidStart)
+		let most =
+			maxLineBytes(p, this.head) +
+			extraBytes(p.msgEnd - p.msgStart) +
+			2 * extraBytes(0) +
+			(p.sdEnd - p.sdStart) +
+			(p.msgidEnd - p.msgidStart)
 		if (most > room) {
 			// Twice for carets, once more for the message's own bytes behind them.
 			p.msgEnd = Math.min(p.msgEnd, p.msgStart + Math.floor((room - 2048) / 3))
@@ -202,7 +214,8 @@ export class Pog {
 			extraEnd = putExtra(ring.text, extraEnd, EXTRA.text, bytes, textStart, p.msgEnd)
 		}
 		if (borrowed !== undefined) d.flags |= FLAG.borrowedTag
-		if (p.msgidEnd > p.msgidStart) extraEnd = putExtra(ring.text, extraEnd, EXTRA.msgid, bytes, p.msgidStart, p.msgidEnd)
+		if (p.msgidEnd > p.msgidStart)
+			extraEnd = putExtra(ring.text, extraEnd, EXTRA.msgid, bytes, p.msgidStart, p.msgidEnd)
 		if (p.sdEnd > p.sdStart) extraEnd = putExtra(ring.text, extraEnd, EXTRA.sd, bytes, p.sdStart, p.sdEnd)
 		d.lineBytes = end - offset
 		d.extraBytes = extraEnd - end
@@ -236,7 +249,9 @@ export class Pog {
 	lossNote(records: number): Uint8Array {
 		const nowUs = this.clock.realtimeUs(this.clock.monotonicUs())
 		this.head.update(nowUs)
-		const text = Buffer.from(`pogs: ${records} ${records === 1 ? 'record' : 'records'} lost: overwritten before they were read\n`)
+		const text = Buffer.from(
+			`pogs: ${records} ${records === 1 ? 'record' : 'records'} lost: overwritten before they were read\n`,
+		)
 		return Buffer.concat([this.head.bytes, text])
 	}
 

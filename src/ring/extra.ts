@@ -22,7 +22,14 @@ export function extraBytes(valueBytes: number): number {
 }
 
 /** Writes one field at `at` and answers where it ends. */
-export function putExtra(target: Uint8Array, at: number, type: number, source: Uint8Array, start: number, end: number): number {
+export function putExtra(
+	target: Uint8Array,
+	at: number,
+	type: number,
+	source: Uint8Array,
+	start: number,
+	end: number,
+): number {
 	const bytes = end - start
 	target[at] = type
 	target[at + 1] = bytes
@@ -43,5 +50,7 @@ export function findExtra(text: Uint8Array, start: number, end: number, type: nu
 
 /** Length of the field whose bytes start at `at`. */
 export function extraLength(text: Uint8Array, at: number): number {
-	return ((text[at - 4] ?? 0) | ((text[at - 3] ?? 0) << 8) | ((text[at - 2] ?? 0) << 16) | ((text[at - 1] ?? 0) << 24)) >>> 0
+	return (
+		((text[at - 4] ?? 0) | ((text[at - 3] ?? 0) << 8) | ((text[at - 2] ?? 0) << 16) | ((text[at - 1] ?? 0) << 24)) >>> 0
+	)
 }

@@ -20,8 +20,7 @@ export function moveRing(from: Ring, memory: RingMemory, wishedBytes: number): R
 		from.headSeq - (seq - 1) < descCount
 	)
 		seq--
-	for (let field: number = FIELD.nextKmsgSeq; field < HEADER_BYTES / 8; field++)
-		floats[field] = from.floats[field] ?? 0
+	for (let field: number = FIELD.nextKmsgSeq; field < HEADER_BYTES / 8; field++) floats[field] = from.floats[field] ?? 0
 	for (let s = seq; s < from.headSeq; s++) {
 		const source = from.slot(s)
 		const target = HEADER_BYTES / 4 + (s & (descCount - 1)) * DESC_WORDS

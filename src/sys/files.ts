@@ -216,11 +216,18 @@ export class FileCalls {
 	}
 
 	/** Blocks and inodes of the file system a descriptor is on: struct statfs of x86-64 and arm64. */
-	statfs(fd: number): { bsize: number; blocks: number; bfree: number; bavail: number; files: number; ffree: number } | number {
+	statfs(
+		fd: number,
+	): { bsize: number; blocks: number; bfree: number; bavail: number; files: number; ffree: number } | number {
 		const answer = result(fstatfsCall(fd, this.#struct))
 		if (answer < 0) return answer
 		const base = 2 * PATH_BYTES
 		const field = (n: number): number => this.#u64(base + n * 8)
 		return { bsize: field(1), blocks: field(2), bfree: field(3), bavail: field(4), files: field(5), ffree: field(6) }
 	}
+}
+
+/** fallocate(2) of a whole file from its beginning. 0, or a negative errno. */
+export function allocateFile(fd: number, sizeBytes: number): number {
+	return result(fallocateCall(fd, 0, 0, sizeBytes))
 }

@@ -256,7 +256,12 @@ export class AppFiles {
 	/** Writes a whole new file. 0, or a negative errno. */
 	writeAll(parent: AppNode, name: string, bytes: Uint8Array): number {
 		const { calls, root, scratch } = this.backing
-		const fd = calls.open(root, joinPath(this.nodes.path(parent), name), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0o644)
+		const fd = calls.open(
+			root,
+			joinPath(this.nodes.path(parent), name),
+			O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
+			0o644,
+		)
 		if (fd < 0) return fd
 		let answer = 0
 		for (let at = 0; at < bytes.length && answer >= 0; at += scratch.bytes.length) {

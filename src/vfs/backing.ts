@@ -44,7 +44,9 @@ export interface BackingCalls {
 	truncate(fd: number, sizeBytes: number): number
 	allocate(fd: number, mode: number, offset: number, length: number): number
 	list(fd: number): BackingEntry[] | number
-	statfs(fd: number): { bsize: number; blocks: number; bfree: number; bavail: number; files: number; ffree: number } | number
+	statfs(
+		fd: number,
+	): { bsize: number; blocks: number; bfree: number; bavail: number; files: number; ffree: number } | number
 }
 
 /** The backing tree of one POG: its calls, its root directory, and memory for what is read. */

@@ -16,7 +16,10 @@ export interface PogActions {
 }
 
 /** The answer without its `ok `, or a message for `error `. */
-type Command = (argument: string, context: { pog: Pog; actions: PogActions; sender: Sender }) => { ok: string } | { error: string }
+type Command = (
+	argument: string,
+	context: { pog: Pog; actions: PogActions; sender: Sender },
+) => { ok: string } | { error: string }
 
 /** Every command, by its first word. */
 export const COMMANDS: Readonly<Record<string, { usage: string; run: Command }>> = {
@@ -31,7 +34,8 @@ export const COMMANDS: Readonly<Record<string, { usage: string; run: Command }>>
 		usage: 'resize SIZE',
 		run: (argument, { actions }) => {
 			const bytes = parseSize(argument)
-			if (bytes === undefined) return { error: `Cannot read size "${argument}": expected bytes, or a number with k or m` }
+			if (bytes === undefined)
+				return { error: `Cannot read size "${argument}": expected bytes, or a number with k or m` }
 			const done = actions.resize(bytes)
 			return 'error' in done ? done : { ok: String(done.sizeBytes) }
 		},
@@ -68,11 +72,15 @@ export class CtlFile extends OpenFile {
 
 	override write(request: WriteRequest, sender: Sender = NOBODY): number {
 		const { memory, start, sizeBytes } = request
-		const line = Buffer.from(memory.bytes.subarray(start, start + sizeBytes)).toString('latin1').replace(/\n$/, '')
+		const line = Buffer.from(memory.bytes.subarray(start, start + sizeBytes))
+			.toString('latin1')
+			.replace(/\n$/, '')
 		const [, word = '', argument = ''] = /^\s*(\S*)\s?([\s\S]*)$/.exec(line) ?? []
 		const command = Object.hasOwn(COMMANDS, word) ? COMMANDS[word] : undefined
 		const done = command?.run(argument, { pog: this.#pog, actions: this.#actions, sender }) ?? {
-			error: `Unknown command "${word}": expected one of ${Object.values(COMMANDS).map(c => c.usage).join(', ')}`,
+			error: `Unknown command "${word}": expected one of ${Object.values(COMMANDS)
+				.map(c => c.usage)
+				.join(', ')}`,
 		}
 		const failed = 'error' in done
 		this.#answer = Buffer.from(failed ? `error ${done.error}\n` : `ok ${done.ok}\n`)

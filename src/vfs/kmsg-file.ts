@@ -6,11 +6,7 @@
  * number) and the file offset the next sequential read will carry; a record's own offset is `(seq + 1) * STRIDE`, so that any
  * other offset can be told apart.
  */
-import {
-	FOPEN_DIRECT_IO,
-	FOPEN_NOFLUSH,
-	FOPEN_PARALLEL_DIRECT_WRITES,
-} from '../fuse/flags.ts'
+import { FOPEN_DIRECT_IO, FOPEN_NOFLUSH, FOPEN_PARALLEL_DIRECT_WRITES } from '../fuse/flags.ts'
 import { PENDING, type ReadReply, type ReadRequest, type WriteRequest } from '../fuse/filesystem.ts'
 import { EAGAIN, EINVAL, EPIPE, ESPIPE } from '../lib/errno.ts'
 import type { Sender } from '../pog/pog.ts'
@@ -137,7 +133,14 @@ export class KmsgFile extends OpenFile {
 		const { suppressed } = this.#limit
 		// The kernel's own words, so that whoever looks for them finds them (printk.c, devkmsg_release).
 		if (suppressed > 0) {
-			this.#readers.pog.log('kernel', 0, SEVERITY_WARNING, '', `printk: ${suppressed} output lines suppressed due to ratelimiting`, true)
+			this.#readers.pog.log(
+				'kernel',
+				0,
+				SEVERITY_WARNING,
+				'',
+				`printk: ${suppressed} output lines suppressed due to ratelimiting`,
+				true,
+			)
 		}
 	}
 }

@@ -68,7 +68,8 @@ export class KmsgReaders {
 
 	#wake(): void {
 		if (this.#waiting.size > 0) this.#resumeAll()
-		if (this.#watched.size > 0) for (const kernelHandle of this.#watched.values()) this.#connection.notifyPoll(kernelHandle)
+		if (this.#watched.size > 0)
+			for (const kernelHandle of this.#watched.values()) this.#connection.notifyPoll(kernelHandle)
 	}
 
 	#resumeAll(): void {
@@ -90,13 +91,34 @@ export class KmsgReaders {
 		const at = r.extra(ring, EXTRA.dictionary)
 		const dictionary = at < 0 ? undefined : ring.text.subarray(at, at + extraLength(ring.text, at))
 		const kmsgSeq = ring.kmsgSeq(seq)
-		return renderDevKmsg(this.scratch, 0, r.facility, r.severity, kmsgSeq, r.monotonicUs, ring.text, r.textStart, r.textEnd, dictionary)
+		return renderDevKmsg(
+			this.scratch,
+			0,
+			r.facility,
+			r.severity,
+			kmsgSeq,
+			r.monotonicUs,
+			ring.text,
+			r.textStart,
+			r.textEnd,
+			dictionary,
+		)
 	}
 
 	/** Renders a record as /proc/kmsg gives it into `scratch`; its length. */
 	renderProc(seq: number): number {
 		const { ring } = this.pog
 		const r = this.#record.read(ring, seq, true)
-		return renderProcKmsg(this.scratch, 0, PROC_KMSG_CAP_BYTES, r.facility, r.severity, r.monotonicUs, ring.text, r.textStart, r.textEnd)
+		return renderProcKmsg(
+			this.scratch,
+			0,
+			PROC_KMSG_CAP_BYTES,
+			r.facility,
+			r.severity,
+			r.monotonicUs,
+			ring.text,
+			r.textStart,
+			r.textEnd,
+		)
 	}
 }

@@ -88,7 +88,8 @@ export class PogTree implements Filesystem {
 	#makeViewDirectories(): void {
 		for (const view of this.#pog.views.all) {
 			const directory = view.path.replace(/\/[^/]*$/, '')
-			if (directory.startsWith('var/log/')) this.#apps.makeDirectories(this.#apps.varLog, directory.slice('var/log/'.length))
+			if (directory.startsWith('var/log/'))
+				this.#apps.makeDirectories(this.#apps.varLog, directory.slice('var/log/'.length))
 		}
 	}
 
@@ -167,7 +168,8 @@ export class PogTree implements Filesystem {
 
 	#change(node: NodeId, change: AttrChange, file: OpenFile | undefined): number {
 		const directory = this.#places.directory(node)
-		if (directory !== undefined) return this.#apps.setattr(directory, change, file instanceof AppFile ? file : undefined)
+		if (directory !== undefined)
+			return this.#apps.setattr(directory, change, file instanceof AppFile ? file : undefined)
 		const view = this.#places.viewOf(node)
 		if (view !== undefined) return this.#changeView(view, change)
 		if (fixedNode(node) === undefined) return -ENOENT
@@ -218,7 +220,7 @@ export class PogTree implements Filesystem {
 	}
 
 	/** The app directory of `parent` when no view and no fixed file has this name there. */
-	#freeName(parent: NodeId, name: string): ReturnType<Places['directory']> & object | number {
+	#freeName(parent: NodeId, name: string): (ReturnType<Places['directory']> & object) | number {
 		if (this.#places.fixed(parent, name) !== undefined) return -EEXIST
 		const directory = this.#places.directory(parent)
 		if (directory === undefined) return fixedNode(parent) === undefined ? -ENOENT : -EROFS

@@ -1,0 +1,105 @@
+/**
+ * The host itself in the POG table: id 0, its ring is the kernel's.
+ * Source: Documentation/ABI/testing/dev-kmsg; syslog(2) action 10.
+ */
+import type { PogInfo, RecordInfo } from '../pog/info.ts'
+import { DROP_REASONS, ORIGINS } from '../pog/info.ts'
+import { close, O_CLOEXEC, O_NONBLOCK, O_RDONLY, openPath, read } from '../sys/io.ts'
+import { allocate } from '../sys/memory.ts'
+import { kernelLogBytes } from '../sys/threads.ts'
+
+export const HOST_NAME = 'host'
+const RECORD_BYTES = 8192
+const EPIPE = 32
+
+/** One open of the host's /dev/kmsg, read record by record. */
+export class HostLog {
+	readonly pog = HOST_NAME
+	lost = 0
+	readonly #fd = openPath('/dev/kmsg', O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+	readonly #memory = allocate(RECORD_BYTES)
+	readonly #bootUs = Date.now() * 1e3 - Math.trunc(Number(process.hrtime.bigint() / 1000n))
+
+	/** Whether the host lets us read it. */
+	get readable(): boolean {
+		return this.#fd >= 0
+	}
+
+	next(): RecordInfo | undefined {
+		if (this.#fd < 0) return undefined
+		for (;;) {
+			const bytes = read(this.#fd, this.#memory.address, RECORD_BYTES)
+			if (bytes === -EPIPE) continue
+			if (bytes <= 0) return undefined
+			const record = this.#parse(Buffer.from(this.#memory.buffer, 0, bytes).toString('latin1'))
+			if (record !== undefined) return record
+		}
+	}
+
+	#parse(text: string): RecordInfo | undefined {
+		const [, pri = '', seq = '', us = '', message = ''] = /^(\d+),(\d+),(\d+),[^;]*;([^\n]*)/.exec(text) ?? []
+		if (pri === '') return undefined
+		const [, tag = '', procid = '', body = message] = /^([\w./()-]+)(?:\[(\d+)\])?: (.*)$/.exec(message) ?? []
+		const fromKernel = Number(pri) >> 3 === 0
+		const monotonicUs = Number(us)
+		return {
+			pog: HOST_NAME,
+			seq: Number(seq),
+			facility: Number(pri) >> 3,
+			severity: Number(pri) & 7,
+			origin: fromKernel ? 'kernel' : 'kmsg',
+			realtimeUs: this.#bootUs + monotonicUs,
+			monotonicUs,
+			tag: fromKernel ? 'kernel' : tag,
+			procid: fromKernel ? '' : procid,
+			pid: 0,
+			uid: 0,
+			text: unescape(fromKernel ? message : body),
+		}
+	}
+
+	close(): void {
+		if (this.#fd >= 0) close(this.#fd)
+	}
+}
+
+function unescape(text: string): string {
+	const bytes = text.replace(/\\x([0-9a-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+	return Buffer.from(bytes, 'latin1').toString('utf8')
+}
+
+/** The host's row of the POG table. */
+export function describeHost(startedAtMs: number): PogInfo {
+	const log = new HostLog()
+	let records = 0
+	let usedBytes = 0
+	let nextSeq = 0
+	for (let record = log.next(); record !== undefined; record = log.next()) {
+		records++
+		usedBytes += Buffer.byteLength(record.text)
+		nextSeq = record.seq + 1
+	}
+	log.close()
+	const zero = <K extends string>(keys: readonly K[]): Record<K, number> =>
+		Object.fromEntries(keys.map(key => [key, 0])) as Record<K, number>
+	return {
+		id: 0,
+		name: HOST_NAME,
+		containerId: '',
+		status: 'host',
+		createdAtMs: startedAtMs,
+		ring: { sizeBytes: kernelLogBytes(), usedBytes, records, nextSeq },
+		accepted: { ...zero(ORIGINS), kernel: nextSeq },
+		drops: { ...zero(Object.keys(DROP_REASONS) as (keyof typeof DROP_REASONS)[]), overwritten: nextSeq - records },
+		conf: { state: 'default', rules: 0, diagnostics: [] },
+		views: [],
+		paths: {
+			varLog: '/var/log',
+			procKmsg: '/proc/kmsg',
+			devKmsg: '/dev/kmsg',
+			devLog: '/dev/log',
+			syslogConf: '/etc/syslog.conf',
+			runPog: '',
+		},
+	}
+}

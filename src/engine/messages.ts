@@ -1,0 +1,67 @@
+/**
+ * What crosses between the main thread and a shard. Plain data; descriptors are numbers, because both are one process.
+ */
+import type { Diagnostic } from '../lib/diagnostic.ts'
+import type { PogFigures } from '../pog/describe.ts'
+import type { ConfState } from '../pog/configured.ts'
+import type { PogPolicy } from '../pog/limits.ts'
+
+/** A POG whose mount, store and socket are there, to be served. */
+export interface ServeRequest {
+	id: number
+	name: string
+	hostname: string
+	owner: { uid: number; gid: number }
+	/** Text of its own, or null for the host's default. */
+	conf: string | null
+	fuseFd: number
+	logFd: number
+	/** The store's root directory. */
+	storeFd: number
+	storePath: string
+	ringPath: string
+	ringBytes: number
+	quotaBytes: number
+}
+
+/** Every command by name: what is asked, and what is answered. */
+export interface Commands {
+	serve: { ask: ServeRequest; answer: PogFigures }
+	remove: { ask: { id: number }; answer: null }
+	list: { ask: null; answer: PogFigures[] }
+	show: { ask: { id: number }; answer: PogFigures }
+	clear: { ask: { id: number }; answer: null }
+	write: { ask: { id: number; facility: number; severity: number; tag: string; text: string }; answer: { seq: number } }
+	resize: { ask: { id: number; ringBytes: number }; answer: PogFigures }
+	readConf: { ask: { id: number }; answer: { text: string; state: ConfState; diagnostics: Diagnostic[] } }
+	writeConf: { ask: { id: number; text: string }; answer: { diagnostics: Diagnostic[] } }
+	resetConf: { ask: { id: number }; answer: null }
+	policy: { ask: PogPolicy; answer: null }
+	stop: { ask: null; answer: null }
+}
+export type CommandName = keyof Commands
+
+export interface CommandMessage<N extends CommandName = CommandName> {
+	serial: number
+	name: N
+	ask: Commands[N]['ask']
+}
+
+/** `error`: an expected failure in words, for the one who asked. */
+export type AnswerMessage = { serial: number; answer: unknown } | { serial: number; error: string }
+
+/** What a shard tells unasked. */
+export type ShardEvent =
+	| { event: 'ready' }
+	| { event: 'log'; level: 'error' | 'warn' | 'info'; message: string; fields: Record<string, string | number> }
+	| { event: 'negotiated'; protocol: string; features: Record<string, string | number | boolean> }
+	| { event: 'gone'; id: number }
+
+/** What a shard's thread starts with. */
+export interface ShardData {
+	/** Written to by the main thread to wake the shard. */
+	wakeFd: number
+	policy: PogPolicy
+	/** The in-container `pogctl`. */
+	pogctl: Uint8Array
+}

@@ -1,0 +1,224 @@
+/**
+ * The control plane: what the API asks, done with the POG table and the shard. Runs in the main thread and never
+ * changes a POG itself.
+ */
+import type { Failure, Outcome, PogService, PogSpec, RecordFilter, ServiceInfo } from '../control/service.ts'
+import { readVersion } from '../lib/version.ts'
+import { formatSize } from '../lib/size.ts'
+import type { PogInfo, RecordInfo } from '../pog/info.ts'
+import { geometry } from '../ring/layout.ts'
+import { describeHost, HOST_NAME, HostLog } from './host-log.ts'
+import type { CommandName, Commands } from './messages.ts'
+import { PogTable, type TableEntry } from './pog-table.ts'
+import type { HostPolicy } from './policy.ts'
+import { RecordReader } from './record-reader.ts'
+import { type RecordSource, streamRecords } from './record-stream.ts'
+import type { ShardClient } from './shard-client.ts'
+import { close } from '../sys/io.ts'
+import { prepareStore, releaseStore, type Store } from './store.ts'
+
+export interface EngineState {
+	readonly runDir: string
+	readonly restarts: number
+	readonly startedAtMs: number
+	readonly policy: { readonly current: HostPolicy }
+	/** What the kernel and the shard agreed on; filled with the first mount. */
+	readonly features: Record<string, string | number | boolean>
+}
+
+export class EngineService implements PogService {
+	readonly table = new PogTable()
+	readonly #shard: ShardClient
+	readonly #state: EngineState
+
+	constructor(shard: ShardClient, state: EngineState) {
+		this.#shard = shard
+		this.#state = state
+	}
+
+	describe(): ServiceInfo {
+		const { runDir, restarts, startedAtMs, features } = this.#state
+		return {
+			version: readVersion(),
+			runDir,
+			engine: { pid: process.pid, startedAtMs },
+			restarts,
+			uptimeMs: Date.now() - startedAtMs,
+			pogs: this.table.size,
+			features,
+		}
+	}
+
+	async list(): Promise<PogInfo[]> {
+		const answer = await this.#shard.ask('list', null)
+		const rows = [describeHost(this.#state.startedAtMs)]
+		if ('error' in answer) return rows
+		for (const figures of answer.value) {
+			const entry = this.table.byId(figures.id)
+			if (entry !== undefined) rows.push(this.table.info(entry, figures))
+		}
+		return rows.sort((a, b) => a.id - b.id)
+	}
+
+	async show(name: string): Promise<Outcome<PogInfo>> {
+		if (isHost(name)) return { value: describeHost(this.#state.startedAtMs) }
+		return this.#withPog(name, entry => this.#figures(entry, 'show', { id: entry.id }))
+	}
+
+	async #withPog<T>(name: string, run: (entry: TableEntry) => Promise<Outcome<T>>): Promise<Outcome<T>> {
+		const entry = this.table.find(name)
+		if (entry !== undefined) return run(entry)
+		if (isHost(name)) return failure(422, "The host's own log is the kernel's: POGs only read it")
+		return failure(404, `No POG is named "${name}": "pogctl ls" lists them`)
+	}
+
+	/** Asks the shard; an expected failure becomes HTTP's 507 where memory or space ran out, else 422. */
+	async #ask<N extends CommandName>(name: N, ask: Commands[N]['ask']): Promise<Outcome<Commands[N]['answer']>> {
+		const answer = await this.#shard.ask(name, ask)
+		if ('value' in answer) return answer
+		return failure(/ENOSPC|ENOMEM/.test(answer.error) ? 507 : 422, answer.error)
+	}
+
+	async #figures(
+		entry: TableEntry,
+		...[name, ask]: ['show', Commands['show']['ask']] | ['resize', Commands['resize']['ask']]
+	): Promise<Outcome<PogInfo>> {
+		const answer = name === 'show' ? await this.#ask('show', ask) : await this.#ask('resize', ask)
+		return 'failure' in answer ? answer : { value: this.table.info(entry, answer.value) }
+	}
+
+	async create(spec: PogSpec): Promise<Outcome<PogInfo>> {
+		const policy = this.#state.policy.current
+		const ringBytes = geometry(spec.ringBytes ?? policy.ringBytes).textBytes
+		if (ringBytes > policy.maxRingBytes) return tooLarge(ringBytes, policy)
+		const id = this.table.reserve(spec.name)
+		if (id === undefined)
+			return failure(409, `The name "${spec.name}" is taken: choose another, or remove it with "pogctl rm"`)
+		const quotaBytes = spec.quotaBytes ?? policy.quotaBytes
+		const store = prepareStore(this.#state.runDir, spec.name, ringBytes, quotaBytes)
+		if (typeof store === 'string') {
+			this.table.release(spec.name)
+			return failure(500, store)
+		}
+		const answer = await this.#ask('serve', serveRequest(id, spec, store, ringBytes, quotaBytes))
+		if ('failure' in answer) {
+			for (const fd of [store.fuseFd, store.logFd, store.storeFd]) close(fd)
+			releaseStore(this.#state.runDir, spec.name)
+			this.table.release(spec.name)
+			return answer
+		}
+		return { value: this.table.info(this.table.add(id, spec, store), answer.value) }
+	}
+
+	remove(name: string): Promise<Outcome<null>> {
+		return this.#withPog(name, async entry => {
+			this.table.remove(entry)
+			const answer = await this.#ask('remove', { id: entry.id })
+			releaseStore(this.#state.runDir, entry.name)
+			return answer
+		})
+	}
+
+	clear(name: string): Promise<Outcome<null>> {
+		return this.#withPog(name, ({ id }) => this.#ask('clear', { id }))
+	}
+
+	write(
+		name: string,
+		record: { facility: number; severity: number; tag: string; text: string },
+	): Promise<Outcome<{ seq: number }>> {
+		return this.#withPog(name, ({ id }) => this.#ask('write', { id, ...record }))
+	}
+
+	resize(name: string, ringBytes: number): Promise<Outcome<PogInfo>> {
+		const policy = this.#state.policy.current
+		return this.#withPog(name, async entry => {
+			if (geometry(ringBytes).textBytes > policy.maxRingBytes) return tooLarge(ringBytes, policy)
+			return this.#figures(entry, 'resize', { id: entry.id, ringBytes })
+		})
+	}
+
+	readConf(name: string): Promise<Outcome<Commands['readConf']['answer']>> {
+		return this.#withPog(name, ({ id }) => this.#ask('readConf', { id }))
+	}
+
+	writeConf(name: string, text: string): Promise<Outcome<Commands['writeConf']['answer']>> {
+		return this.#withPog(name, ({ id }) => this.#ask('writeConf', { id, text }))
+	}
+
+	resetConf(name: string): Promise<Outcome<null>> {
+		return this.#withPog(name, ({ id }) => this.#ask('resetConf', { id }))
+	}
+
+	records(name: string | null, filter: RecordFilter, signal: AbortSignal): Outcome<AsyncIterable<RecordInfo>> {
+		if (name !== null) {
+			const source = isHost(name) ? new HostLog() : this.#reader(this.table.find(name))
+			if (source === undefined) return failure(404, `No POG is named "${name}": "pogctl ls" lists them`)
+			return { value: streamRecords([source], filter, signal) }
+		}
+		const known = new Set<number>()
+		const fresh = (): RecordSource[] => {
+			const sources: RecordSource[] = []
+			for (const entry of this.table.entries) {
+				if (known.has(entry.id)) continue
+				known.add(entry.id)
+				const reader = this.#reader(entry)
+				if (reader !== undefined) sources.push(reader)
+			}
+			return sources
+		}
+		return { value: streamRecords([new HostLog(), ...fresh()], filter, signal, fresh) }
+	}
+
+	#reader(entry: TableEntry | undefined): RecordReader | undefined {
+		return entry === undefined ? undefined : new RecordReader(entry.name, entry.store.ringPath)
+	}
+
+	/** Gives back everything, at the end of the service. */
+	async close(): Promise<void> {
+		await this.#shard.ask('stop', null)
+		for (const entry of [...this.table.entries]) {
+			this.table.remove(entry)
+			releaseStore(this.#state.runDir, entry.name)
+		}
+	}
+}
+
+function isHost(name: string): boolean {
+	return name === HOST_NAME || name === '0'
+}
+
+function failure(status: Failure['failure']['status'], message: string): Failure {
+	return { failure: { status, message } }
+}
+
+function tooLarge(ringBytes: number, policy: HostPolicy): Failure {
+	return failure(
+		422,
+		`A ring of ${formatSize(ringBytes)} is more than this host allows (${formatSize(policy.maxRingBytes)}, max-ring in pogs.conf)`,
+	)
+}
+
+function serveRequest(
+	id: number,
+	spec: PogSpec,
+	store: Store,
+	ringBytes: number,
+	quotaBytes: number,
+): Commands['serve']['ask'] {
+	const { fuseFd, logFd, storeFd, storePath, ringPath } = store
+	return {
+		id,
+		name: spec.name,
+		hostname: spec.hostname ?? spec.name,
+		owner: spec.owner ?? { uid: 0, gid: 0 },
+		conf: spec.conf === undefined ? null : Buffer.from(spec.conf, 'utf8').toString('latin1'),
+		fuseFd,
+		logFd,
+		storeFd,
+		storePath,
+		ringPath,
+		ringBytes,
+		quotaBytes,
+	}
+}

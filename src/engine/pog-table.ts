@@ -1,0 +1,80 @@
+/**
+ * The POG table: which log belongs to whom, and how far it has come. Ids count up from 1 and are never used again; 0 is
+ * the host.
+ */
+import type { PogInfo, PogStatus } from '../pog/info.ts'
+import type { PogFigures } from '../pog/describe.ts'
+import type { PogSpec } from '../control/service.ts'
+import { HOST_NAME } from './host-log.ts'
+import type { Store } from './store.ts'
+
+export interface TableEntry {
+	readonly id: number
+	readonly name: string
+	readonly containerId: string
+	status: PogStatus
+	readonly store: Store
+}
+
+export class PogTable {
+	readonly #byName = new Map<string, TableEntry>()
+	readonly #byId = new Map<number, TableEntry>()
+	/** Names between their check and their entry. */
+	readonly #coming = new Set<string>()
+	#lastId = 0
+
+	get size(): number {
+		return this.#byName.size
+	}
+
+	get entries(): Iterable<TableEntry> {
+		return this.#byName.values()
+	}
+
+	/** Reserves a name and the next id; undefined when the name is taken. */
+	reserve(name: string): number | undefined {
+		if (name === HOST_NAME || this.#byName.has(name) || this.#coming.has(name)) return undefined
+		this.#coming.add(name)
+		return ++this.#lastId
+	}
+
+	/** Gives a reserved name back. */
+	release(name: string): void {
+		this.#coming.delete(name)
+	}
+
+	add(id: number, spec: PogSpec, store: Store): TableEntry {
+		const containerId = spec.containerId ?? ''
+		const entry: TableEntry = {
+			id,
+			name: spec.name,
+			containerId,
+			status: containerId === '' ? 'created' : 'running',
+			store,
+		}
+		this.#coming.delete(spec.name)
+		this.#byName.set(spec.name, entry)
+		this.#byId.set(id, entry)
+		return entry
+	}
+
+	/** By name, or by id in digits. */
+	find(name: string): TableEntry | undefined {
+		return this.#byName.get(name) ?? (/^\d+$/.test(name) ? this.#byId.get(Number(name)) : undefined)
+	}
+
+	byId(id: number): TableEntry | undefined {
+		return this.#byId.get(id)
+	}
+
+	remove(entry: TableEntry): void {
+		this.#byName.delete(entry.name)
+		this.#byId.delete(entry.id)
+	}
+
+	/** The whole row: the figures of the shard and what the table knows. */
+	info(entry: TableEntry, figures: PogFigures): PogInfo {
+		const { containerId, status, store } = entry
+		return { ...figures, containerId, status, paths: store.paths }
+	}
+}

@@ -1,0 +1,86 @@
+/**
+ * The composition root: starts a service in a run directory and stops it again. Everything is made here and handed down.
+ */
+import { mkdirSync, readFileSync } from 'node:fs'
+import { apiSocketPath } from '../control/calls.ts'
+import { startApi } from '../control/api.ts'
+import type { Log } from './log.ts'
+import type { ShardEvent } from './messages.ts'
+import { EngineService } from './pog-service.ts'
+import { watchPolicy } from './policy.ts'
+import { ShardClient } from './shard-client.ts'
+import { releaseLeftovers } from './store.ts'
+
+export interface ServeOptions {
+	runDir: string
+	etcDir: string
+	log: Log
+	/** The data plane ended by itself: the process has nothing left to do. */
+	onFatal: (cause: unknown) => void
+}
+
+export interface Service {
+	/** Ends the API, gives back every POG, mount and socket. */
+	stop(): Promise<void>
+}
+
+/** Where the script that containers see as /run/pog/pogctl lies: beside `src` and `dist` alike. */
+const POGCTL_INSIDE = new URL('../../mount/pogctl-inside.sh', import.meta.url)
+
+/** Starts the service; or what stands against it. */
+export async function serve(options: ServeOptions): Promise<{ value: Service } | { problem: string }> {
+	const { runDir, etcDir, log } = options
+	mkdirSync(runDir, { recursive: true, mode: 0o700 })
+	let stopping = false
+	const features: Record<string, string | number | boolean> = { transport: 'kernel' }
+	const policy = watchPolicy(etcDir, log, next => {
+		void shard.ask('policy', { devkmsg: next.devkmsg, defaultConf: next.defaultConf })
+	})
+	const shard = new ShardClient(
+		{ policy: policy.current, pogctl: readFileSync(POGCTL_INSIDE) },
+		event => hear(event, log, features),
+		cause => {
+			if (!stopping) options.onFatal(cause)
+		},
+	)
+	const service = new EngineService(shard, { runDir, restarts: 0, startedAtMs: Date.now(), policy, features })
+	const api = await startApi({
+		service,
+		socketPath: apiSocketPath(runDir),
+		onBug: (what, error) =>
+			log('error', 'the API failed', { request: what, cause: String(error instanceof Error ? error.stack : error) }),
+	})
+	if ('problem' in api) {
+		stopping = true
+		await shard.ask('stop', null)
+		await policy.close()
+		return api
+	}
+	// Only now is it certain that no other service lives in this run directory.
+	const leftovers = releaseLeftovers(runDir)
+	if (leftovers.length > 0) log('warn', 'removed what a service that was killed left', { pogs: leftovers.join(' ') })
+	return {
+		value: {
+			async stop() {
+				stopping = true
+				await api.value.close()
+				await policy.close()
+				await service.close()
+			},
+		},
+	}
+}
+
+function hear(event: ShardEvent, log: Log, features: Record<string, string | number | boolean>): void {
+	switch (event.event) {
+		case 'ready':
+			return
+		case 'log':
+			return log(event.level, event.message, event.fields)
+		case 'negotiated':
+			Object.assign(features, { fuse: event.protocol }, event.features)
+			return
+		case 'gone':
+			return log('warn', 'a connection is gone: its mount was removed', { id: event.id })
+	}
+}

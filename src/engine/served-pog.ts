@@ -1,0 +1,101 @@
+/**
+ * One POG as a shard serves it: the domain, its tree behind a FUSE connection, its /dev/log socket.
+ *
+ * Invariant: everything here is used by one thread. `close` gives back every descriptor and mapping.
+ */
+import type { Session } from '../fuse/session.ts'
+import { DevLog } from '../ingest/dev-log.ts'
+import { containerPid } from '../ingest/sender-pid.ts'
+import { errnoName } from '../lib/errno.ts'
+import { formatSize } from '../lib/size.ts'
+import { Pog } from '../pog/pog.ts'
+import { geometry } from '../ring/layout.ts'
+import { close, pread, pwrite } from '../sys/io.ts'
+import { FileCalls } from '../sys/files.ts'
+import { remountTmpfs } from '../sys/mount.ts'
+import type { Backing } from '../vfs/backing.ts'
+import { PogTree } from '../vfs/pog-tree.ts'
+import type { ServeRequest } from './messages.ts'
+import type { Endpoint } from './reactor.ts'
+import { closeRing, createRing, resizeRing } from './ring-file.ts'
+import { readIncludes } from './includes.ts'
+import type { ShardContext } from './shard.ts'
+import { storeBytes } from './store-size.ts'
+
+export class ServedPog {
+	readonly pog: Pog
+	readonly fuse: Endpoint
+	readonly log: Endpoint
+	readonly #request: ServeRequest
+
+	private constructor(pog: Pog, session: Session, devLog: DevLog, request: ServeRequest, onGone: () => void) {
+		this.pog = pog
+		this.#request = request
+		this.fuse = { fd: request.fuseFd, turn: units => session.serve(units), over: onGone }
+		this.log = { fd: request.logFd, turn: () => devLog.receive(), over: () => {} }
+	}
+
+	/** Makes the ring and takes over the descriptors; or a message, and the descriptors stay the caller's. */
+	static create(request: ServeRequest, context: ShardContext, onGone: () => void): ServedPog | string {
+		const ring = createRing(request.ringPath, request.ringBytes)
+		if (typeof ring === 'number') return `Cannot make a ring of ${formatSize(request.ringBytes)}: ${errnoName(ring)}`
+		const pog = new Pog(ring, {
+			id: request.id,
+			name: request.name,
+			hostname: request.hostname,
+			owner: request.owner,
+			limits: context.limits,
+			policy: context.policy,
+			clock: context.clock,
+		})
+		const backing: Backing = { calls: context.calls, root: request.storeFd, scratch: context.scratch }
+		let served: ServedPog | null = null
+		const tree = new PogTree(pog, {
+			backing,
+			actions: { resize: bytes => served?.resize(bytes) ?? { error: 'The log is not served yet' } },
+			reports: { pogctl: context.pogctl },
+			containerPid,
+		})
+		pog.configured.readIncludes = pattern => readIncludes(request.storePath, pattern)
+		if (request.conf !== null) pog.configured.set(request.conf)
+		const session = context.newSession(request, tree)
+		served = new ServedPog(pog, session, new DevLog(request.logFd, pog, context.batch), request, onGone)
+		return served
+	}
+
+	/** A ring of another size with the newest records; the quota of the store follows. */
+	resize(wishedBytes: number): { sizeBytes: number } | { error: string } {
+		const { pog } = this
+		const { ringPath, storePath, quotaBytes } = this.#request
+		const from = pog.ring
+		const { textBytes } = geometry(wishedBytes)
+		if (textBytes === from.textBytes) return { sizeBytes: textBytes }
+		remountTmpfs(storePath, storeBytes(textBytes, quotaBytes) + storeBytes(from.textBytes, 0))
+		const ring = resizeRing(ringPath, from, textBytes)
+		if (typeof ring === 'number') {
+			remountTmpfs(storePath, storeBytes(from.textBytes, quotaBytes))
+			return {
+				error: `Cannot make a ring of ${formatSize(textBytes)}: ${errnoName(ring)}; it stays at ${formatSize(from.textBytes)}`,
+			}
+		}
+		pog.moveTo(ring)
+		closeRing(from)
+		remountTmpfs(storePath, storeBytes(textBytes, quotaBytes))
+		return { sizeBytes: textBytes }
+	}
+
+	close(): void {
+		close(this.fuse.fd)
+		close(this.log.fd)
+		close(this.#request.storeFd)
+		closeRing(this.pog.ring)
+	}
+}
+
+/** Memory for what app files' reads deliver. */
+export const READ_SCRATCH_BYTES = 1 << 20
+
+/** `FileCalls` and the descriptor calls, as the tree wants them. */
+export function backingCalls(): Backing['calls'] {
+	return Object.assign(new FileCalls(), { close, pread, pwrite })
+}

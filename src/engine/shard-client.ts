@@ -1,0 +1,72 @@
+/**
+ * The main thread's end of a shard: starts its thread, sends commands, hears events.
+ *
+ * Invariant: every command is answered exactly once, with an error when the thread ends first.
+ */
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
+import { allocate } from '../sys/memory.ts'
+import { close, eventfd, EFD_CLOEXEC, EFD_NONBLOCK, write } from '../sys/io.ts'
+import type { AnswerMessage, CommandName, Commands, ShardData, ShardEvent } from './messages.ts'
+
+export type ShardOutcome<T> = { readonly value: T } | { readonly error: string }
+
+export class ShardClient {
+	readonly #worker: Worker
+	readonly #port: MessagePort
+	readonly #wakeFd: number
+	readonly #one = allocate(8)
+	readonly #waiting = new Map<number, (outcome: ShardOutcome<unknown>) => void>()
+	#serial = 0
+	#ended = false
+
+	/** `onEnd`: the thread is gone, with the error that ended it or undefined. */
+	constructor(data: Omit<ShardData, 'wakeFd'>, onEvent: (event: ShardEvent) => void, onEnd: (cause: unknown) => void) {
+		this.#wakeFd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
+		if (this.#wakeFd < 0) throw new Error(`Cannot make an eventfd: errno ${-this.#wakeFd}`)
+		this.#one.bytes[0] = 1
+		const { port1, port2 } = new MessageChannel()
+		this.#port = port1
+		this.#worker = startThread({ port: port2, data: { ...data, wakeFd: this.#wakeFd } satisfies ShardData }, [port2])
+		port1.on('message', (message: AnswerMessage | ShardEvent) => {
+			if ('event' in message) onEvent(message)
+			else this.#settle(message)
+		})
+		let cause: unknown
+		this.#worker.on('error', error => {
+			cause = error
+		})
+		this.#worker.on('exit', () => {
+			this.#ended = true
+			for (const settle of this.#waiting.values()) settle({ error: 'The data plane has ended' })
+			this.#waiting.clear()
+			port1.close()
+			close(this.#wakeFd)
+			onEnd(cause)
+		})
+	}
+
+	#settle(message: AnswerMessage): void {
+		const settle = this.#waiting.get(message.serial)
+		this.#waiting.delete(message.serial)
+		settle?.('error' in message ? { error: message.error } : { value: message.answer })
+	}
+
+	/** Sends a command; its answer, or why there is none. */
+	ask<N extends CommandName>(name: N, ask: Commands[N]['ask']): Promise<ShardOutcome<Commands[N]['answer']>> {
+		if (this.#ended) return Promise.resolve({ error: 'The data plane has ended' })
+		const serial = ++this.#serial
+		return new Promise(resolve => {
+			this.#waiting.set(serial, outcome => resolve(outcome as ShardOutcome<Commands[N]['answer']>))
+			this.#port.postMessage({ serial, name, ask })
+			write(this.#wakeFd, this.#one.address, 8)
+		})
+	}
+}
+
+/** From compiled files the thread's module is loaded as it is; from TypeScript (tests) tsx has to be started in it. */
+function startThread(data: object, transferList: MessagePort[]): Worker {
+	const options = { workerData: data, transferList, stdout: false, stderr: false }
+	if (!import.meta.url.endsWith('.ts')) return new Worker(new URL('./shard-thread.js', import.meta.url), options)
+	const module = JSON.stringify(new URL('./shard-thread.ts', import.meta.url).href)
+	return new Worker(`import('tsx/esm/api').then(tsx => tsx.tsImport(${module}, ${module}))`, { ...options, eval: true })
+}

@@ -1,0 +1,8 @@
+/** Entry of a shard's thread: takes its port from `workerData` and serves. */
+import { type MessagePort, workerData } from 'node:worker_threads'
+import type { ShardData } from './messages.ts'
+import { Shard } from './shard.ts'
+
+const { port, data } = workerData as { port: MessagePort; data: ShardData }
+new Shard(port, data).run()
+port.close()

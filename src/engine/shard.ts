@@ -1,0 +1,199 @@
+/**
+ * A shard: one thread that owns some POGs and does all their work. It sleeps in epoll, never in the event loop; the
+ * main thread's commands come over a message port, with a write to an eventfd to wake it.
+ */
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
+import type { Filesystem } from '../fuse/filesystem.ts'
+import { Session } from '../fuse/session.ts'
+import { Workspace } from '../fuse/workspace.ts'
+import { type Clock, systemClock } from '../lib/clock.ts'
+import type { Memory } from '../lib/memory.ts'
+import { describePog } from '../pog/describe.ts'
+import { DEFAULT_LIMITS, type Limits, type PogPolicy } from '../pog/limits.ts'
+import { read } from '../sys/io.ts'
+import { allocate } from '../sys/memory.ts'
+import { DatagramBatch } from '../sys/sockets.ts'
+import type { Backing } from '../vfs/backing.ts'
+import type {
+	AnswerMessage,
+	CommandMessage,
+	CommandName,
+	Commands,
+	ServeRequest,
+	ShardData,
+	ShardEvent,
+} from './messages.ts'
+import { Reactor } from './reactor.ts'
+import { backingCalls, READ_SCRATCH_BYTES, ServedPog } from './served-pog.ts'
+
+const DATAGRAMS_A_TURN = 32
+const TICK_MS = 1000
+
+/** What the POGs of a shard share. */
+export interface ShardContext {
+	readonly limits: Limits
+	policy: PogPolicy
+	readonly clock: Clock
+	readonly calls: Backing['calls']
+	readonly scratch: Memory
+	readonly batch: DatagramBatch
+	readonly pogctl: Uint8Array
+	newSession(request: ServeRequest, filesystem: Filesystem): Session
+}
+
+type Handlers = { [N in CommandName]: (ask: Commands[N]['ask']) => Commands[N]['answer'] | Refusal }
+/** An expected failure, in words. */
+class Refusal {
+	readonly message: string
+	constructor(message: string) {
+		this.message = message
+	}
+}
+
+export class Shard {
+	readonly #reactor = new Reactor()
+	readonly #pogs = new Map<number, ServedPog>()
+	readonly #port: MessagePort
+	readonly #context: ShardContext
+	readonly #wake = allocate(8)
+	readonly #handlers: Handlers
+
+	constructor(port: MessagePort, data: ShardData) {
+		this.#port = port
+		const workspace = new Workspace()
+		const limits = DEFAULT_LIMITS
+		this.#context = {
+			limits,
+			policy: data.policy,
+			clock: systemClock(),
+			calls: backingCalls(),
+			scratch: allocate(READ_SCRATCH_BYTES),
+			batch: new DatagramBatch(DATAGRAMS_A_TURN, limits.datagramBytes),
+			pogctl: data.pogctl,
+			newSession: (request, filesystem) =>
+				new Session(request.fuseFd, filesystem, {
+					workspace,
+					log: fault =>
+						this.#tell({
+							event: 'log',
+							level: 'error',
+							message: fault.message,
+							fields: {
+								pog: request.name,
+								operation: fault.operation,
+								node: fault.node,
+								cause: String(fault.cause instanceof Error ? fault.cause.stack : fault.cause),
+							},
+						}),
+				}),
+		}
+		this.#handlers = this.#commands()
+		this.#reactor.add({ fd: data.wakeFd, turn: () => this.#receive(data.wakeFd), over: () => this.#reactor.stop() })
+		this.#reactor.every(TICK_MS, () => {
+			for (const { pog } of this.#pogs.values()) pog.tick()
+		})
+	}
+
+	/** Serves until told to stop. */
+	run(): void {
+		this.#tell({ event: 'ready' })
+		this.#reactor.run()
+	}
+
+	#tell(event: ShardEvent): void {
+		this.#port.postMessage(event)
+	}
+
+	#receive(wakeFd: number): number {
+		if (read(wakeFd, this.#wake.address, 8) < 0) return 0
+		let received = 0
+		for (;;) {
+			const message = receiveMessageOnPort(this.#port) as { message: CommandMessage } | undefined
+			if (message === undefined) return received
+			this.#port.postMessage(this.#obey(message.message))
+			received++
+		}
+	}
+
+	#obey({ serial, name, ask }: CommandMessage): AnswerMessage {
+		try {
+			const handler = this.#handlers[name] as (ask: unknown) => unknown
+			const answer = handler(ask)
+			return answer instanceof Refusal ? { serial, error: answer.message } : { serial, answer }
+		} catch (cause) {
+			const text = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)
+			this.#tell({
+				event: 'log',
+				level: 'error',
+				message: `Cannot ${name}: the command threw`,
+				fields: { cause: text },
+			})
+			return { serial, error: `Internal error: ${cause instanceof Error ? cause.message : text}` }
+		}
+	}
+
+	#commands(): Handlers {
+		const withPog =
+			<A extends { id: number }, R>(run: (served: ServedPog, ask: A) => R) =>
+			(ask: A): R | Refusal => {
+				const served = this.#pogs.get(ask.id)
+				return served === undefined ? new Refusal('The POG is gone') : run(served, ask)
+			}
+		return {
+			serve: ask => this.#serve(ask),
+			remove: withPog(served => this.#remove(served)),
+			list: () => [...this.#pogs.values()].map(({ pog }) => describePog(pog)),
+			show: withPog(({ pog }) => describePog(pog)),
+			clear: withPog(({ pog }) => {
+				pog.clear()
+				return null
+			}),
+			write: withPog(({ pog }, ask: Commands['write']['ask']) => ({
+				seq: pog.log('control', ask.facility, ask.severity, ask.tag, ask.text),
+			})),
+			resize: withPog((served, ask: Commands['resize']['ask']) => {
+				const done = served.resize(ask.ringBytes)
+				return 'error' in done ? new Refusal(done.error) : describePog(served.pog)
+			}),
+			readConf: withPog(({ pog: { configured } }) => ({
+				text: configured.text,
+				state: configured.state,
+				diagnostics: [...configured.diagnostics],
+			})),
+			writeConf: withPog(({ pog }, ask: Commands['writeConf']['ask']) => ({
+				diagnostics: [...pog.configured.set(ask.text)],
+			})),
+			resetConf: withPog(({ pog }) => {
+				pog.configured.reset()
+				return null
+			}),
+			policy: policy => {
+				this.#context.policy = policy
+				for (const { pog } of this.#pogs.values()) pog.setPolicy(policy)
+				return null
+			},
+			stop: () => {
+				for (const served of this.#pogs.values()) this.#remove(served)
+				this.#reactor.stop()
+				return null
+			},
+		}
+	}
+
+	#serve(ask: ServeRequest): Commands['serve']['answer'] | Refusal {
+		const served = ServedPog.create(ask, this.#context, () => this.#tell({ event: 'gone', id: ask.id }))
+		if (typeof served === 'string') return new Refusal(served)
+		this.#pogs.set(ask.id, served)
+		this.#reactor.add(served.fuse)
+		this.#reactor.add(served.log)
+		return describePog(served.pog)
+	}
+
+	#remove(served: ServedPog): null {
+		this.#pogs.delete(served.pog.id)
+		this.#reactor.remove(served.fuse)
+		this.#reactor.remove(served.log)
+		served.close()
+		return null
+	}
+}
