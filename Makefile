@@ -24,6 +24,11 @@ SCRIPTS := mount/pogs-enter mount/pogctl-inside.sh .ci/run $(wildcard test/*.sh 
 MODULES := node_modules/.package-lock.json
 BUILT := dist/.built
 
+# A registry that lacks the optional packages of other systems makes "npm ci" refuse a lock file that names (or lacks)
+# them; "npm install" takes the same versions and only leaves those out.
+NPM_CI := npm ci --no-audit --no-fund --loglevel=silent
+NPM_INSTALL := npm install --no-save --no-audit --no-fund --loglevel=error
+
 .PHONY: help
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -33,7 +38,7 @@ $(MODULES): package.json package-lock.json
 	@node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' || \
 		{ echo "make: Node.js $$(node --version) is too old: 20.19 or later is needed" >&2; exit 1; }
 	@echo '-- installing node modules'
-	@npm ci --no-audit --no-fund --loglevel=error
+	@$(NPM_CI) || $(NPM_INSTALL)
 	@touch $@
 
 $(BUILT): $(SOURCES) tsconfig.json tsconfig.build.json mount/launcher.sh $(MODULES)
@@ -103,7 +108,7 @@ install: build ## install below PREFIX=/usr/local (DESTDIR= for packagers)
 	@install -m 644 package.json package-lock.json LICENSE $(libdir)/
 	@install -m 755 mount/pogs-enter mount/pogctl-inside.sh $(libdir)/mount/
 	@echo '-- node modules for running'
-	@npm ci --prefix $(libdir) --omit=dev --prefer-offline --no-audit --no-fund --loglevel=error
+	@cd $(libdir) && { $(NPM_CI) --omit=dev --prefer-offline || $(NPM_INSTALL) --omit=dev --prefer-offline; }
 	@ln -sfn $(PREFIX)/lib/pogs/dist/bin/pogshim $(bindir)/pogshim
 	@ln -sfn $(PREFIX)/lib/pogs/dist/bin/pogctl $(bindir)/pogctl
 	@for page in docs/man/*.1; do [ ! -e "$$page" ] || install -m 644 "$$page" $(mandir)/man1/; done
