@@ -145,7 +145,7 @@ export class Configured {
 		pog.tell(
 			SEVERITY_INFO,
 			parsed.usable
-				? `${CONF_FILE}: ${this.rules} rules in force`
+				? `${CONF_FILE}: ${this.rules} ${this.rules === 1 ? 'rule' : 'rules'} in force`
 				: `${CONF_FILE}: not usable, the last good configuration stays in force`,
 		)
 	}

@@ -67,6 +67,9 @@ export class StoredRecord {
 			if (text >= 0) {
 				this.textStart = text
 				this.textEnd = Math.min(this.#extraEnd, text + extraLength(ring.text, text))
+				// The bytes of a kmsg record begin with its tag, spelt as in the line.
+				const tagged = (this.flags & FLAG.kmsg) !== 0 && (this.flags & FLAG.borrowedTag) === 0
+				if (!kmsg && tagged) this.textStart = Math.min(this.textEnd, this.textStart + this.bodyStart - this.tagStart)
 			}
 		} else if (kmsg && (this.flags & FLAG.borrowedTag) === 0) this.textStart = this.tagStart
 		return this
