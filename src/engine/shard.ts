@@ -73,6 +73,12 @@ export class Shard {
 			newSession: (request, filesystem) =>
 				new Session(request.fuseFd, filesystem, {
 					workspace,
+					onNegotiated: ({ minor, passthrough, resend, maxWriteBytes }) =>
+						this.#tell({
+							event: 'negotiated',
+							protocol: `7.${minor}`,
+							features: { passthrough, resend, maxWriteBytes },
+						}),
 					log: fault =>
 						this.#tell({
 							event: 'log',

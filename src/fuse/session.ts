@@ -55,6 +55,8 @@ export interface SessionOptions {
 	readonly maxFaults?: number
 	/** In force already: an earlier process did the handshake on this descriptor. */
 	readonly negotiated?: Negotiated
+	/** Told once, at the end of the handshake. */
+	readonly onNegotiated?: (features: Features) => void
 }
 
 /** Totals of one connection. */
@@ -89,6 +91,7 @@ export class Session implements Connection, Protocol {
 	readonly #workspace: Workspace
 	readonly #log: (fault: Fault) => void
 	readonly #maxFaults: number
+	readonly #onNegotiated: (features: Features) => void
 	/** The upper word of `unique` by request: all that a late answer needs beside the number itself. */
 	readonly #pending = new Map<RequestId, number>()
 
@@ -98,6 +101,7 @@ export class Session implements Connection, Protocol {
 		this.#workspace = options.workspace
 		this.#log = options.log
 		this.#maxFaults = options.maxFaults ?? DEFAULT_MAX_FAULTS
+		this.#onNegotiated = options.onNegotiated ?? (() => {})
 		this.#negotiated = options.negotiated
 		if (options.negotiated !== undefined) this.#features = featuresOf(options.negotiated)
 		filesystem.attach(this)
@@ -215,6 +219,7 @@ export class Session implements Connection, Protocol {
 		out.init.max_pages = negotiated.maxPages
 		this.#negotiated = negotiated
 		this.#features = featuresOf(negotiated)
+		this.#onNegotiated(this.#features)
 		if (this.#features.passthrough) out.init.max_stack_depth = MAX_STACK_DEPTH
 		return FUSE_INIT_OUT.sizeBytes
 	}
