@@ -4,7 +4,7 @@
  * Source of truth: src/control/calls.ts for the API. Invariant: after `stop` no process, mount or directory of it is left,
  * whether it ended well or not.
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { Client } from '../../src/control/client.ts'
 import type { PogSpec } from '../../src/control/service.ts'
@@ -12,7 +12,8 @@ import type { PogInfo } from '../../src/pog/info.ts'
 import { PROJECT } from './build.ts'
 import { type Cpu, run, Server } from './process.ts'
 
-const SHIM = path.join(PROJECT, 'dist/bin/pogshim.js')
+/** POGS_BENCH_SHIM: another build, to hold one against the other. */
+const SHIM = process.env['POGS_BENCH_SHIM'] ?? path.join(PROJECT, 'dist/bin/pogshim.js')
 
 /** What a fresh container logs by: everything to one file, a second rule so that routing has something to decide. */
 export const BENCH_CONF = '*.*\t/var/log/messages\nauth,authpriv.*\t/var/log/auth.log\n'
@@ -45,9 +46,10 @@ export class Service {
 	static async start(cpu: Cpu): Promise<Service> {
 		const runDir = mkdtempSync('/tmp/pogs-bench-')
 		/* The benchmark is one writer of many records on one open description: the kernel's rate limit would drop them. */
-		const policy = path.join(runDir, 'policy')
-		writeFileSync(policy, '')
-		const server = new Server([process.execPath, SHIM, '--run-dir', runDir, '--kmsg', 'on'], cpu)
+		const etcDir = path.join(runDir, 'etc')
+		mkdirSync(etcDir)
+		writeFileSync(path.join(etcDir, 'pogs.conf'), 'devkmsg = on\n')
+		const server = new Server([process.execPath, SHIM, '--run-dir', runDir, '--etc-dir', etcDir], cpu)
 		const service = new Service(runDir, server)
 		try {
 			await server.ready(async () => 'value' in (await service.#client.call('describe', {})))
