@@ -5,7 +5,7 @@
  */
 import type { Session } from '../fuse/session.ts'
 import { DevLog } from '../ingest/dev-log.ts'
-import { containerPid } from '../ingest/sender-pid.ts'
+import { containerPid, processName } from '../ingest/sender-pid.ts'
 import { errnoName } from '../lib/errno.ts'
 import { formatSize } from '../lib/size.ts'
 import { Pog } from '../pog/pog.ts'
@@ -55,6 +55,7 @@ export class ServedPog {
 			actions: { resize: bytes => served?.resize(bytes) ?? { error: 'The log is not served yet' } },
 			reports: { pogctl: context.pogctl },
 			containerPid,
+			processName,
 		})
 		pog.configured.readIncludes = pattern => readIncludes(request.storePath, pattern)
 		if (request.conf !== null) pog.configured.set(request.conf)

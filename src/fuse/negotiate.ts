@@ -38,6 +38,7 @@ const DEFAULT_MAX_PAGES = 32
 
 // Left out on purpose. WRITEBACK_CACHE: the kernel would keep writes from us. NO_OPEN_SUPPORT: handles carry positions.
 // DO_READDIRPLUS: it would look every file up, and a lookup fixes a view's base. EXPORT_SUPPORT: no node by number.
+// DIRECT_IO_ALLOW_MMAP: the kernel's /dev/kmsg cannot be mapped; app files are not direct.
 const WANTED: readonly InitFlag[] = [
 	'FUSE_ASYNC_READ',
 	'FUSE_ATOMIC_O_TRUNC',
@@ -45,7 +46,6 @@ const WANTED: readonly InitFlag[] = [
 	'FUSE_PARALLEL_DIROPS',
 	'FUSE_MAX_PAGES',
 	'FUSE_INIT_EXT',
-	'FUSE_DIRECT_IO_ALLOW_MMAP',
 	'FUSE_PASSTHROUGH',
 	'FUSE_NO_EXPORT_SUPPORT',
 	'FUSE_HAS_RESEND',

@@ -33,3 +33,12 @@ function readInnermostPid(hostPid: number): number {
 		return 0
 	}
 }
+
+/** The command name of a process (comm of proc(5)); empty when it is gone. */
+export function processName(hostPid: number): string {
+	try {
+		return readFileSync(`/proc/${hostPid}/comm`, 'utf8').trimEnd()
+	} catch {
+		return ''
+	}
+}

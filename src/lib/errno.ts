@@ -9,6 +9,7 @@ export const EPERM = 1
 export const ENOENT = 2
 export const EINTR = 4
 export const EIO = 5
+export const ENXIO = 6
 export const E2BIG = 7
 export const EBADF = 9
 export const EAGAIN = 11
@@ -47,6 +48,7 @@ const NAMES: ReadonlyMap<number, string> = new Map(
 		ENOENT,
 		EINTR,
 		EIO,
+		ENXIO,
 		E2BIG,
 		EBADF,
 		EAGAIN,

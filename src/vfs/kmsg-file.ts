@@ -8,7 +8,7 @@
  */
 import { FOPEN_DIRECT_IO, FOPEN_NOFLUSH, FOPEN_PARALLEL_DIRECT_WRITES } from '../fuse/flags.ts'
 import { PENDING, type ReadReply, type ReadRequest, type WriteRequest } from '../fuse/filesystem.ts'
-import { EAGAIN, EINVAL, EPIPE, ESPIPE } from '../lib/errno.ts'
+import { EAGAIN, EINVAL, ENODEV, EPIPE, ESPIPE } from '../lib/errno.ts'
 import type { Sender } from '../pog/pog.ts'
 import type { KmsgReaders } from './kmsg-readers.ts'
 import { OpenFile } from './open-file.ts'
@@ -33,10 +33,14 @@ export class KmsgFile extends OpenFile {
 	#expect = 0
 	#kernelHandle = -1
 	readonly #limit = new WriteLimit()
+	readonly #processName: (hostPid: number) => string
+	/** Who wrote the first line that was suppressed. */
+	#suppressedName: string | undefined
 
-	constructor(readers: KmsgReaders) {
+	constructor(readers: KmsgReaders, processName: (hostPid: number) => string) {
 		super()
 		this.#readers = readers
+		this.#processName = processName
 		this.#kmsgSeq = readers.log.oldest
 	}
 
@@ -84,7 +88,7 @@ export class KmsgFile extends OpenFile {
 		this.#readers.forget(request)
 	}
 
-	override write(request: WriteRequest, sender: Sender): number {
+	override write(request: WriteRequest, sender: Sender, hostPid: number): number {
 		const { pog } = this.#readers
 		const { sizeBytes, memory, start } = request
 		if (sizeBytes > MAX_WRITE_BYTES) {
@@ -93,9 +97,15 @@ export class KmsgFile extends OpenFile {
 		}
 		const mode = pog.policy.devkmsg
 		if (mode === 'off') pog.ledger.drop('refused')
-		else if (mode === 'ratelimit' && !this.#limit.admits(pog.clock.monotonicUs())) pog.ledger.drop('ratelimited')
+		else if (mode === 'ratelimit' && !this.#limit.admits(pog.clock.monotonicUs())) this.#suppress(hostPid)
 		else pog.logKmsg(memory.bytes, start, start + sizeBytes, sender)
 		return sizeBytes
+	}
+
+	/** Dropped without a word to the writer, as the kernel does; the count follows at release. */
+	#suppress(hostPid: number): void {
+		this.#readers.pog.ledger.drop('ratelimited')
+		this.#suppressedName ??= this.#processName(hostPid)
 	}
 
 	override poll(kernelHandle: number, schedule: boolean): number {
@@ -124,6 +134,10 @@ export class KmsgFile extends OpenFile {
 		return this.#expect
 	}
 
+	override allocate(): number {
+		return -ENODEV
+	}
+
 	override fsync(): number {
 		return -EINVAL
 	}
@@ -138,7 +152,7 @@ export class KmsgFile extends OpenFile {
 				0,
 				SEVERITY_WARNING,
 				'',
-				`printk: ${suppressed} output lines suppressed due to ratelimiting`,
+				`printk: ${this.#suppressedName || '?'}: ${suppressed} output lines suppressed due to ratelimiting`,
 				true,
 			)
 		}

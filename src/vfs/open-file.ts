@@ -21,7 +21,8 @@ export abstract class OpenFile {
 		return -EBADF
 	}
 
-	write(_request: WriteRequest, _sender: Sender): number {
+	/** `hostPid`: the writer in the initial namespace, 0 when unknown. */
+	write(_request: WriteRequest, _sender: Sender, _hostPid: number): number {
 		return -EBADF
 	}
 

@@ -53,6 +53,8 @@ export interface TreeOptions {
 	reports: Reports
 	/** A host pid in the container's namespace; 0 when unknown. */
 	containerPid: (hostPid: number) => number
+	/** The command name of a host process; empty when it is gone. */
+	processName: (hostPid: number) => string
 }
 
 export class PogTree implements Filesystem {
@@ -175,6 +177,8 @@ export class PogTree implements Filesystem {
 		if (fixedNode(node) === undefined) return -ENOENT
 		if ((change.valid & FATTR_SIZE) === 0) return 0
 		if (file !== undefined) return file.truncate(change.size)
+		// As the kernel: /proc/kmsg ignores it, /dev/kmsg refuses it.
+		if (node === NODE.procKmsg) return 0
 		if (node !== NODE.syslogConf) return -EINVAL
 		const answer = this.#conf.truncate(change.size)
 		if (answer === 0) this.#conf.commit()
@@ -270,7 +274,7 @@ export class PogTree implements Filesystem {
 		}
 		const view = this.#places.viewOf(node)
 		if (view !== undefined) return this.#openView(view, this.#places.base(view, node), flags)
-		if (node === NODE.devKmsg) return new KmsgFile(this.#readers)
+		if (node === NODE.devKmsg) return new KmsgFile(this.#readers, this.#options.processName)
 		if (node === NODE.procKmsg) return new ProcKmsgFile(this.#readers, this.#connection.features.maxWriteBytes)
 		if (node === NODE.syslogConf) return new ConfFile(this.#conf, (flags & O_TRUNC) !== 0)
 		if (node === NODE.ctl) return new CtlFile(this.#pog, this.#options.actions)
@@ -319,7 +323,7 @@ export class PogTree implements Filesystem {
 		sender.pid = this.#options.containerPid(caller.pid)
 		sender.uid = caller.uid
 		sender.gid = caller.gid
-		return file.write(request, sender)
+		return file.write(request, sender, caller.pid)
 	}
 
 	flush(_node: NodeId, handle: HandleId): number {

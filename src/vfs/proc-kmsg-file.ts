@@ -5,7 +5,7 @@
  */
 import { FOPEN_DIRECT_IO, FOPEN_NOFLUSH } from '../fuse/flags.ts'
 import { PENDING, type ReadReply, type ReadRequest } from '../fuse/filesystem.ts'
-import { EAGAIN, EINVAL, EIO } from '../lib/errno.ts'
+import { EAGAIN, EINVAL, EIO, ENXIO } from '../lib/errno.ts'
 import type { KmsgReaders } from './kmsg-readers.ts'
 import { OpenFile } from './open-file.ts'
 
@@ -77,7 +77,11 @@ export class ProcKmsgFile extends OpenFile {
 	}
 
 	override lseek(): number {
-		return -EINVAL
+		return -ENXIO
+	}
+
+	override truncate(): number {
+		return 0
 	}
 
 	override fsync(): number {
