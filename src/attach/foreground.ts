@@ -16,40 +16,70 @@ const FORWARDED = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGUSR1', 'SIGUSR2
 /** What a terminal sends to its whole foreground group, the command included. */
 const FROM_TERMINAL: ReadonlySet<string> = new Set(['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGWINCH'])
 
+/** The signals sent to this process from its making on; who makes it closes it. */
+export class SignalInbox {
+	/** The first that came while nobody was there to take it. */
+	pending: NodeJS.Signals | undefined
+	#taker: ((signal: NodeJS.Signals) => void) | undefined
+	readonly #listener = (signal: NodeJS.Signals): void => {
+		if (this.#taker !== undefined) this.#taker(signal)
+		else if (signal !== 'SIGWINCH') this.pending ??= signal
+	}
+
+	constructor() {
+		for (const signal of FORWARDED) process.on(signal, this.#listener)
+	}
+
+	/** Who takes them from now on. */
+	deliver(taker: (signal: NodeJS.Signals) => void): void {
+		this.#taker = taker
+	}
+
+	close(): void {
+		for (const signal of FORWARDED) process.off(signal, this.#listener)
+	}
+}
+
+/** The exit code that shells report for a death by this signal. */
+export function codeOfSignal(signal: NodeJS.Signals): number {
+	return 128 + constants.signals[signal]
+}
+
 /**
  * Waits for `child` (unshare, whose child is the namespace's first process, whose child is the command) to end,
- * forwarding signals meanwhile. The first process writes the command's status to descriptor 3, since a shell that gives a
- * terminal back to a group it cannot see loses its own. The exit code as shells report it (128 and the signal's number for a
- * death by signal), or the error when it could not be started.
+ * forwarding signals meanwhile. The first process writes "ready" and the command's status to descriptor 3, since a shell that
+ * gives a terminal back to a group it cannot see loses its own. The exit code as shells report it, or the error when the child
+ * could not be started.
  */
-export async function waitForeground(child: ChildProcess): Promise<number | Error> {
+export async function waitForeground(child: ChildProcess, signals: SignalInbox): Promise<number | Error> {
 	const wasForeground = inForeground()
-	const forward = (signal: NodeJS.Signals): void => {
-		if (FROM_TERMINAL.has(signal) && inForeground()) return
-		const command = commandOf(child.pid ?? 0)
-		// Still setting up: nobody to tell, and nothing to lose.
-		if (command === undefined) child.kill('SIGKILL')
-		else send(command, signal)
-	}
-	for (const signal of FORWARDED) process.on(signal, forward)
+	let endedBy: NodeJS.Signals | undefined
 	let told = ''
+	signals.deliver(signal => {
+		if (FROM_TERMINAL.has(signal) && inForeground()) return
+		// Before that word the namespace's children are those of the set-up.
+		const command = told.startsWith('ready\n') ? commandOf(child.pid ?? 0) : undefined
+		if (command !== undefined) send(command, signal)
+		else if (signal !== 'SIGWINCH') {
+			// Still setting up: nobody to tell, and nothing to lose.
+			endedBy ??= signal
+			child.kill('SIGKILL')
+		}
+	})
 	child.stdio[3]?.on('data', (chunk: Buffer) => {
 		told += chunk.toString('latin1')
 	})
-	try {
-		return await new Promise<number | Error>(resolve => {
-			child.once('error', resolve)
-			child.once('close', (code, signal) => {
-				const status = Number.parseInt(told, 10)
-				if (!Number.isNaN(status)) resolve(status)
-				// Not a word: the command was never started, or everything was killed.
-				else resolve(signal === null && code !== 0 ? EXIT_NOT_STARTED : 128 + constants.signals[signal ?? 'SIGKILL'])
-			})
+	const ended = await new Promise<number | Error>(resolve => {
+		child.once('error', resolve)
+		child.once('close', (code, signal) => {
+			const status = Number.parseInt(told.replace('ready\n', ''), 10)
+			if (!Number.isNaN(status)) resolve(status)
+			// Not a word: the command was never started, or everything was killed.
+			else resolve(signal === null && code !== 0 ? EXIT_NOT_STARTED : codeOfSignal(endedBy ?? signal ?? 'SIGKILL'))
 		})
-	} finally {
-		for (const signal of FORWARDED) process.off(signal, forward)
-		if (wasForeground) takeForeground()
-	}
+	})
+	if (wasForeground) takeForeground()
+	return ended
 }
 
 /** Whether this process is in the foreground group of its terminal. */

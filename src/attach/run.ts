@@ -14,7 +14,7 @@ import { Client } from '../control/client.ts'
 import type { PogSpec } from '../control/service.ts'
 import type { PogPaths } from '../pog/info.ts'
 import { refuseSyslogCall } from '../sys/seccomp.ts'
-import { EXIT_NOT_STARTED, inForeground, waitForeground } from './foreground.ts'
+import { codeOfSignal, EXIT_NOT_STARTED, inForeground, SignalInbox, waitForeground } from './foreground.ts'
 
 /** What `pogctl run` was asked for. */
 export interface RunOptions {
@@ -40,6 +40,15 @@ const ENTER_SCRIPT = fileURLToPath(new URL('../../mount/pogs-enter', import.meta
 export async function runCommand(options: RunOptions): Promise<number> {
 	const problem = whatIsMissing(options)
 	if (problem !== undefined) return complain(problem, EXIT_NOT_STARTED)
+	const signals = new SignalInbox()
+	try {
+		return await runInPog(options, signals)
+	} finally {
+		signals.close()
+	}
+}
+
+async function runInPog(options: RunOptions, signals: SignalInbox): Promise<number> {
 	const client = new Client(options.runDir)
 	const name = options.name ?? chooseName(options.command[0] ?? '')
 	const created = await client.call('create', { body: specOf(options, name) })
@@ -49,7 +58,8 @@ export async function runCommand(options: RunOptions): Promise<number> {
 		return complain(message + details.join(''), status === 0 ? EXIT_UNREACHABLE : EXIT_NOT_STARTED)
 	}
 	try {
-		const ended = await waitForeground(start(options, name, created.value.paths))
+		if (signals.pending !== undefined) return codeOfSignal(signals.pending)
+		const ended = await waitForeground(start(options, name, created.value.paths), signals)
 		if (typeof ended === 'number') return ended
 		return complain(`Cannot start the container: ${ended.message}`, EXIT_NOT_STARTED)
 	} finally {
