@@ -89,8 +89,6 @@ function hasBit(flags: number, flags2: number, bit: number): boolean {
 export const FOPEN_DIRECT_IO = 1 << 0
 /** Do not invalidate the page cache on open. */
 export const FOPEN_KEEP_CACHE = 1 << 1
-/** No file position at all: every lseek is ESPIPE, reads and writes of one description do not lock each other out. */
-export const FOPEN_STREAM = 1 << 4
 /** No FLUSH at close (7.35). */
 export const FOPEN_NOFLUSH = 1 << 5
 /** Direct writes of one file need not wait for each other (7.38). */
@@ -107,7 +105,6 @@ export const FATTR_MTIME = 1 << 5
 export const FATTR_FH = 1 << 6
 export const FATTR_ATIME_NOW = 1 << 7
 export const FATTR_MTIME_NOW = 1 << 8
-export const FATTR_CTIME = 1 << 10
 
 /** fuse_getattr_in.getattr_flags: `fh` is valid. */
 export const FUSE_GETATTR_FH = 1 << 0

@@ -4,7 +4,7 @@
  *
  * Invariant: no allocation; a 64-bit field is built from two words, and stays a small integer while it is small.
  */
-import type { FUSE_ATTR, FUSE_IN_HEADER, FUSE_READ_IN, FUSE_WRITE_IN } from './abi.ts'
+import type { FUSE_IN_HEADER, FUSE_READ_IN, FUSE_WRITE_IN } from './abi.ts'
 import type { Attr } from './filesystem.ts'
 import { type OverlayOf, readU64, writeU64 } from './struct.ts'
 
@@ -102,6 +102,3 @@ function writeTime(words: Uint32Array, secondsAt: number, nanosecondsAt: number,
 	writeU64(words, secondsAt, seconds)
 	words[nanosecondsAt] = (timeUs - seconds * US_PER_SECOND) * 1000
 }
-
-/** The type that `writeAttr` stores, for the tests that hold it against the table. */
-export type WrittenAttr = OverlayOf<typeof FUSE_ATTR>

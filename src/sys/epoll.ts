@@ -14,9 +14,6 @@ const ctlCall = bind('int epoll_ctl(int, int, int, int64_t)')
 const waitCall = bind('int epoll_wait(int, int64_t, int, int)')
 
 export const EPOLLIN = 0x001
-export const EPOLLOUT = 0x004
-export const EPOLLERR = 0x008
-export const EPOLLHUP = 0x010
 
 const EPOLL_CLOEXEC = 0o2000000
 const EPOLL_CTL_ADD = 1

@@ -6,11 +6,14 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
 import { featuresOf, type Negotiated } from '../../src/fuse/negotiate.ts'
 import { close } from '../../src/sys/io.ts'
 import { mountFuse, unmount } from '../../src/sys/mount.ts'
 import { find, output, PYTHON, run, start, TOP, until } from '../helpers/programs.ts'
+
+const SERVER = fileURLToPath(new URL('../fuse/memory-server.ts', import.meta.url))
 
 interface Mounted {
 	readonly directory: string
@@ -31,7 +34,7 @@ async function mount(t: ExecutionContext): Promise<Mounted> {
 	let log = ''
 	let server: ChildProcess | undefined
 	const serve = async (...args: string[]): Promise<void> => {
-		server = spawn(process.execPath, ['--import=tsx', join(TOP, 'test/fuse/memory-server.ts'), 'fd:3', ...args], {
+		server = spawn(process.execPath, ['--import=tsx', SERVER, 'fd:3', ...args], {
 			cwd: TOP,
 			stdio: ['ignore', 'pipe', 'pipe', mounted.fd],
 		})
