@@ -25,7 +25,7 @@ test.before(async () => {
 test.after.always(() => service?.stop())
 
 const BUSYBOX = join(CACHE, 'bin/busybox')
-const CONF = '*.* /var/log/messages\nauth.* /var/log/auth.log\n'
+const CONF = '*.*;syslog.none /var/log/messages\nauth.* /var/log/auth.log\n'
 let count = 0
 
 const SHELLS = [

@@ -10,7 +10,7 @@ let service: Service
 let red: Pog
 let blue: Pog
 
-const CONF = '*.* /var/log/messages\nlocal3.* /var/log/local\n'
+const CONF = '*.*;syslog.none /var/log/messages\nlocal3.* /var/log/local\n'
 
 /** Ways in: shell in the container, `$1` is the word. */
 const WRITES: Readonly<Record<string, string>> = {

@@ -16,7 +16,7 @@ test.before(async () => {
 })
 test.after.always(() => service?.stop())
 
-const CONF = '*.* /var/log/messages\nauth,authpriv.* /var/log/auth.log\n'
+const CONF = '*.*;syslog.none /var/log/messages\nauth,authpriv.* /var/log/auth.log\n'
 const FILE = '/var/log/messages'
 let count = 0
 
@@ -39,6 +39,25 @@ async function storm(t: ExecutionContext, perSecond = 2_000): Promise<Storm> {
 		},
 	}
 }
+
+test.serial('the judge finds torn lines, steps back, gaps and wrong counts', t => {
+	const line = (n: number): string => `Nov 22 00:00:00 box steady: n=${String(n).padStart(8, '0')} xxx end\n`
+	const lost = (n: number): string => `pogs: ${n} records lost: overwritten before they were read\n`
+	t.deepEqual(judge(line(1) + line(2) + lost(3) + line(6)), { numbers: [1, 2, 6], toldLost: 3, faults: [] })
+	for (const bad of [
+		line(1) + line(3),
+		line(2) + line(1),
+		line(1) + line(1),
+		line(1) + lost(2) + line(3),
+		line(1) + lost(1) + line(2),
+		line(1) + line(2).slice(0, 30),
+		`${line(1).slice(0, 30)}\n${line(2)}`,
+		line(1).slice(0, 40) + line(2),
+		`\n${line(1)}`,
+	]) {
+		t.is(judge(bad).faults.length > 0, true, bad)
+	}
+})
 
 const stormy = needs('python3')
 

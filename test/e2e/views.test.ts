@@ -16,7 +16,7 @@ test.before(async () => {
 })
 test.after.always(() => service?.stop())
 
-const CONF = '*.* /var/log/messages\nauth,authpriv.* /var/log/auth.log\n'
+const CONF = '*.*;syslog.none /var/log/messages\nauth,authpriv.* /var/log/auth.log\n'
 let count = 0
 
 async function fresh(messages = 5): Promise<Pog> {
@@ -106,7 +106,7 @@ for (const [how, option] of [
 ] as const) {
 	test.serial(`tail ${option} shows each line as it comes (${how})`, async t => {
 		const pog = await fresh(2)
-		const tail = pog.start(`exec tail ${option} -n 1 ${FILE}`)
+		const tail = pog.start(`exec tail ${option} -s 0.2 -n 1 ${FILE}`)
 		t.teardown(() => tail.stop())
 		await tail.printed('the last line', out => out.includes('message 2'))
 		for (const n of [1, 2, 3]) {
@@ -120,7 +120,8 @@ for (const [how, option] of [
 
 test.serial('tail -F goes on with the new file after mv and after rm', async t => {
 	const pog = await fresh(1)
-	const tail = pog.start(`exec tail -F -n 1 ${FILE}`)
+	// Where tail polls, it looks for a new file of the name at every fifth look.
+	const tail = pog.start(`exec tail -F -s 0.2 -n 1 ${FILE}`)
 	t.teardown(() => tail.stop())
 	await tail.printed('the last line', out => out.includes('message 1'))
 	await pog.out(`mv ${FILE} ${FILE}.1`)

@@ -5,7 +5,7 @@
  * process itself dies. The test process never opens a path below the mount: it starts `cat` and friends for that.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -66,7 +66,7 @@ export interface InsideOptions extends ProgramOptions {
 	readonly prepare?: string
 }
 
-/** Starts pogshim and waits until its API answers. */
+/** Starts pogshim and waits until its API answers. `args`: more of its options; `etc`: files of its policy directory. */
 export async function startService(
 	options: { args?: readonly string[]; etc?: Record<string, string> } = {},
 ): Promise<Service> {
@@ -74,6 +74,7 @@ export async function startService(
 	const runDir = join(directory, 'run')
 	const etcDir = join(directory, 'etc')
 	mkdirSync(etcDir)
+	for (const [name, text] of Object.entries(options.etc ?? {})) writeFileSync(join(etcDir, name), text)
 	const [program = '', ...first] = commandOfPogshim()
 	const child = spawn(program, [...first, '--run-dir', runDir, '--etc-dir', etcDir, ...(options.args ?? [])], {
 		cwd: TOP,
