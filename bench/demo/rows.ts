@@ -170,7 +170,7 @@ const informationLeakage: Problem = {
 		if (!native.hasSyslogd && all === 0) return NO_KMSG
 		return judge(
 			shared + kernel + all === 0,
-			`red reads blue's secret in ${shared + kernel} logs, and ${all} records of the host's kernel`,
+			`red finds blue's secret ${shared + kernel} times, and ${all} records of the host's kernel`,
 		)
 	},
 	async pogs({ red, blue, salt }) {
@@ -302,7 +302,7 @@ const configureOperation: Problem = {
 
 const resizeOperation: Problem = {
 	title: 'Set ring size',
-	native: () => untried('not possible: one ring, its size is fixed at boot (log_buf_len=)'),
+	native: () => untried('there is one ring, its size is fixed at boot (log_buf_len=)'),
 	async pogs(scene) {
 		const before = (await scene.info('blue')).ring.sizeBytes
 		await scene.red.run(
