@@ -37,6 +37,14 @@ export interface Commands {
 	writeConf: { ask: { id: number; text: string }; answer: { diagnostics: Diagnostic[] } }
 	resetConf: { ask: { id: number }; answer: null }
 	policy: { ask: PogPolicy; answer: null }
+	/** Serves the host's control file on this FUSE connection. */
+	serveControl: { ask: { fuseFd: number }; answer: null }
+	/** The answer to a command of the control file. */
+	answerControl: { ask: { command: number; line: string }; answer: null }
+	/** Watches the container's first process: `exited` follows. */
+	watch: { ask: { id: number; pid: number }; answer: null }
+	/** The container is gone: its connection and socket are closed, its records stay. */
+	retire: { ask: { id: number }; answer: null }
 	stop: { ask: null; answer: null }
 }
 export type CommandName = keyof Commands
@@ -56,6 +64,8 @@ export type ShardEvent =
 	| { event: 'log'; level: 'error' | 'warn' | 'info'; message: string; fields: Record<string, string | number> }
 	| { event: 'negotiated'; protocol: string; features: Record<string, string | number | boolean> }
 	| { event: 'gone'; id: number }
+	| { event: 'exited'; id: number }
+	| { event: 'hostCommand'; command: number; line: string }
 
 /** What a shard's thread starts with. */
 export interface ShardData {

@@ -15,7 +15,7 @@ import { RecordReader } from './record-reader.ts'
 import { type RecordSource, streamRecords } from './record-stream.ts'
 import type { ShardClient } from './shard-client.ts'
 import { close } from '../sys/io.ts'
-import { prepareStore, releaseStore, type Store } from './store.ts'
+import { prepareStore, releaseMount, releaseStore, type Store } from './store.ts'
 
 export interface EngineState {
 	readonly runDir: string
@@ -117,6 +117,18 @@ export class EngineService implements PogService {
 			releaseStore(this.#state.runDir, entry.name)
 			return answer
 		})
+	}
+
+	/** Watches the first process of a POG's container: the shard tells when it ends. */
+	watch(entry: TableEntry, pid: number): Promise<Outcome<null>> {
+		return this.#ask('watch', { id: entry.id, pid })
+	}
+
+	/** The container is gone: its mount and socket go, its records stay until `remove`. */
+	async retire(entry: TableEntry): Promise<void> {
+		entry.status = 'exited'
+		await this.#ask('retire', { id: entry.id })
+		releaseMount(this.#state.runDir, entry.name)
 	}
 
 	clear(name: string): Promise<Outcome<null>> {

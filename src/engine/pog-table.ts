@@ -16,6 +16,9 @@ export interface TableEntry {
 	readonly store: Store
 }
 
+/** Fewer characters of a container's id say nothing. */
+const MIN_PREFIX = 4
+
 export class PogTable {
 	readonly #byName = new Map<string, TableEntry>()
 	readonly #byId = new Map<number, TableEntry>()
@@ -58,9 +61,25 @@ export class PogTable {
 		return entry
 	}
 
-	/** By name, or by id in digits. */
+	/** By name, by id in digits, or by the container's id or an unmistakable beginning of it. */
 	find(name: string): TableEntry | undefined {
-		return this.#byName.get(name) ?? (/^\d+$/.test(name) ? this.#byId.get(Number(name)) : undefined)
+		return (
+			this.#byName.get(name) ??
+			(/^\d{1,9}$/.test(name) ? this.#byId.get(Number(name)) : undefined) ??
+			this.#byPrefix(name)
+		)
+	}
+
+	#byPrefix(prefix: string): TableEntry | undefined {
+		if (prefix.length < MIN_PREFIX) return undefined
+		const found = [...this.#byName.values()].filter(entry => entry.containerId.startsWith(prefix))
+		return found.length === 1 ? found[0] : undefined
+	}
+
+	/** The POG of a container, by its whole id. */
+	findContainer(containerId: string): TableEntry | undefined {
+		for (const entry of this.#byName.values()) if (entry.containerId === containerId) return entry
+		return undefined
 	}
 
 	byId(id: number): TableEntry | undefined {

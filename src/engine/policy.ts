@@ -21,12 +21,17 @@ export interface HostPolicy extends PogPolicy {
 	maxRingBytes: number
 	/** Bytes of a container's own files below /var/log. */
 	quotaBytes: number
+	/** How long the log of a container that is gone stays readable from the host, and of how many. */
+	retainMs: number
+	retainCount: number
 }
 
 export const DEFAULT_POLICY: HostPolicy = {
 	ringBytes: DEFAULT_RING_BYTES,
 	maxRingBytes: MAX_RING_BYTES,
 	quotaBytes: 64 << 20,
+	retainMs: 600_000,
+	retainCount: 100,
 	devkmsg: 'on',
 	defaultConf: DEFAULT_SYSLOG_CONF,
 }
@@ -44,11 +49,27 @@ function size(key: 'ringBytes' | 'maxRingBytes' | 'quotaBytes', least: number, m
 	}
 }
 
+const DURATION_UNITS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+/** The longest a timer can run. */
+const MAX_RETAIN_MS = 2 ** 31 - 1
+
 /** Every key of pogs.conf. */
 const KEYS: Readonly<Record<string, Setter>> = {
 	ring: size('ringBytes', MIN_RING_BYTES, MAX_RING_BYTES),
 	'max-ring': size('maxRingBytes', MIN_RING_BYTES, MAX_RING_BYTES),
 	quota: size('quotaBytes', 0, 2 ** 40),
+	retain: (policy, value) => {
+		const [, count = '', unit = ''] = /^(\d{1,6})([smhd])$/.exec(value) ?? []
+		const ms = Number(count) * (DURATION_UNITS[unit] ?? Number.NaN)
+		if (!(ms <= MAX_RETAIN_MS)) return 'a time such as 90s, 10m, 2h or 1d, at most 24d'
+		policy.retainMs = ms
+		return undefined
+	},
+	'retain-count': (policy, value) => {
+		if (!/^\d{1,6}$/.test(value)) return 'a number from 0 to 999999'
+		policy.retainCount = Number(value)
+		return undefined
+	},
 	devkmsg: (policy, value) => {
 		if (!DEVKMSG_MODES.includes(value as DevkmsgMode)) return DEVKMSG_MODES.join(', ')
 		policy.devkmsg = value as DevkmsgMode

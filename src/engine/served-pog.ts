@@ -44,6 +44,7 @@ export class ServedPog {
 			name: request.name,
 			hostname: request.hostname,
 			owner: request.owner,
+			conf: request.conf,
 			limits: context.limits,
 			policy: context.policy,
 			clock: context.clock,
@@ -58,7 +59,6 @@ export class ServedPog {
 			processName,
 		})
 		pog.configured.readIncludes = pattern => readIncludes(request.storePath, pattern)
-		if (request.conf !== null) pog.configured.set(request.conf)
 		const session = context.newSession(request, tree)
 		served = new ServedPog(pog, session, new DevLog(request.logFd, pog, context.batch), request, onGone)
 		return served
@@ -85,10 +85,19 @@ export class ServedPog {
 		return { sizeBytes: textBytes }
 	}
 
-	close(): void {
+	#retired = false
+
+	/** Gives back the connection and the socket; the ring stays readable from the host. */
+	retire(): void {
+		if (this.#retired) return
+		this.#retired = true
 		close(this.fuse.fd)
 		close(this.log.fd)
 		close(this.#request.storeFd)
+	}
+
+	close(): void {
+		this.retire()
 		closeRing(this.pog.ring)
 	}
 }

@@ -10,10 +10,13 @@ import { type Clock, systemClock } from '../lib/clock.ts'
 import type { Memory } from '../lib/memory.ts'
 import { describePog } from '../pog/describe.ts'
 import { DEFAULT_LIMITS, type Limits, type PogPolicy } from '../pog/limits.ts'
-import { read } from '../sys/io.ts'
+import { errnoName } from '../lib/errno.ts'
+import { close, read } from '../sys/io.ts'
 import { allocate } from '../sys/memory.ts'
 import { DatagramBatch } from '../sys/sockets.ts'
+import { openPidfd } from '../sys/processes.ts'
 import type { Backing } from '../vfs/backing.ts'
+import { ControlTree } from '../vfs/control-tree.ts'
 import type {
 	AnswerMessage,
 	CommandMessage,
@@ -38,7 +41,7 @@ export interface ShardContext {
 	readonly scratch: Memory
 	readonly batch: DatagramBatch
 	readonly pogctl: Uint8Array
-	newSession(request: ServeRequest, filesystem: Filesystem): Session
+	newSession(connection: { name: string; fuseFd: number }, filesystem: Filesystem): Session
 }
 
 type Handlers = { [N in CommandName]: (ask: Commands[N]['ask']) => Commands[N]['answer'] | Refusal }
@@ -57,6 +60,7 @@ export class Shard {
 	readonly #context: ShardContext
 	readonly #wake = allocate(8)
 	readonly #handlers: Handlers
+	#control: ControlTree | null = null
 
 	constructor(port: MessagePort, data: ShardData) {
 		this.#port = port
@@ -178,6 +182,24 @@ export class Shard {
 				for (const { pog } of this.#pogs.values()) pog.setPolicy(policy)
 				return null
 			},
+			serveControl: ({ fuseFd }) => {
+				const tree = new ControlTree((command, line) => this.#tell({ event: 'hostCommand', command, line }))
+				const session = this.#context.newSession({ name: 'host', fuseFd }, tree)
+				this.#control = tree
+				this.#reactor.add({ fd: fuseFd, turn: units => session.serve(units), over: () => {} })
+				return null
+			},
+			answerControl: ({ command, line }) => {
+				this.#control?.answer(command, line)
+				return null
+			},
+			watch: withPog((_served, ask: Commands['watch']['ask']) => this.#watch(ask)),
+			retire: withPog(served => {
+				this.#reactor.remove(served.fuse)
+				this.#reactor.remove(served.log)
+				served.retire()
+				return null
+			}),
 			stop: () => {
 				for (const served of this.#pogs.values()) this.#remove(served)
 				this.#reactor.stop()
@@ -193,6 +215,21 @@ export class Shard {
 		this.#reactor.add(served.fuse)
 		this.#reactor.add(served.log)
 		return describePog(served.pog)
+	}
+
+	/** A process descriptor is readable when its process has ended. */
+	#watch({ id, pid }: Commands['watch']['ask']): null | Refusal {
+		const fd = openPidfd(pid)
+		if (fd < 0) return new Refusal(`Cannot watch process ${pid}: ${errnoName(fd)}`)
+		this.#reactor.add({
+			fd,
+			turn: () => -1,
+			over: () => {
+				close(fd)
+				this.#tell({ event: 'exited', id })
+			},
+		})
+		return null
 	}
 
 	#remove(served: ServedPog): null {

@@ -86,6 +86,13 @@ const REMEDIES: Readonly<Record<string, string>> = {
 	ENOMEM: ' (out of memory)',
 }
 
+/** Unmounts what containers saw of a POG; its store stays. */
+export function releaseMount(runDir: string, name: string): void {
+	const mount = `${storeDirectory(runDir, name)}/mnt`
+	while (unmount(mount, true) === 0) {}
+	removeDirectory(mount)
+}
+
 /** Unmounts and removes what there is of a POG's directories. */
 export function releaseStore(runDir: string, name: string): void {
 	const directory = storeDirectory(runDir, name)

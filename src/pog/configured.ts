@@ -11,6 +11,7 @@ import { parseConfiguration } from '../conf/parse.ts'
 import { compileRoutes, type Routes } from '../conf/routes.ts'
 import { type Diagnostic, formatDiagnostic } from '../lib/diagnostic.ts'
 import type { PogInfo } from './info.ts'
+import { ALL_BIT } from '../ring/view-index.ts'
 import type { Pog } from './pog.ts'
 import type { LineFormat } from './views.ts'
 
@@ -49,12 +50,25 @@ export class Configured {
 	/** Whether the container (or the host, for this POG) has given a text of its own. */
 	#own = false
 	#inForce: Configuration
+	/** Views for which no route bit was left, until the owner was told. */
+	readonly #refused: string[] = []
 
-	constructor(pog: Pog) {
+	/** `text` null: the host's default. Says nothing in the log unless something is wrong. */
+	constructor(pog: Pog, text: string | null) {
 		this.#pog = pog
-		this.text = pog.policy.defaultConf
-		this.#inForce = this.#parse(this.text)
+		this.#own = text !== null
+		this.text = text ?? pog.policy.defaultConf
+		const parsed = this.#parse(this.text)
+		this.diagnostics = parsed.diagnostics
+		this.state = parsed.usable ? (this.#own ? 'own' : 'default') : 'kept'
+		// The very first configuration has none before it: the host's default is the last good one.
+		this.#inForce = parsed.usable ? parsed : this.#parse(pog.policy.defaultConf)
 		this.routes = this.#activate(this.#inForce)
+	}
+
+	/** Writes what is wrong with the first configuration into the log, once there is one. */
+	tellFirst(): void {
+		if (this.diagnostics.length > 0 || this.#refused.length > 0) this.#tell(this.diagnostics, this.state !== 'kept')
 	}
 
 	/** Puts a text of this POG's own in force. Answers what is wrong with it. */
@@ -87,7 +101,7 @@ export class Configured {
 			this.#pog.setRoutes(this.routes)
 			this.onViews()
 		} else this.state = 'kept'
-		this.#tell(parsed)
+		this.#tell(parsed.diagnostics, parsed.usable)
 		return parsed.diagnostics
 	}
 
@@ -115,7 +129,15 @@ export class Configured {
 			view.rotation = null
 		}
 		this.rules = configuration.rules.length
-		return compileRoutes(configuration, (_path, action) => this.#bitOf(action), { localHostname: this.#pog.hostname })
+		const routes = compileRoutes(configuration, (_path, action) => this.#bitOf(action), {
+			localHostname: this.#pog.hostname,
+		})
+		// A file that no rule names any more stays while it holds something, as on any system.
+		for (const view of [...views.all]) {
+			const abandoned = !view.live && view.bit !== ALL_BIT && view.endSeq === Number.POSITIVE_INFINITY
+			if (abandoned && views.extent(view).records === 0) views.drop(view)
+		}
+		return routes
 	}
 
 	/** The route bit of an action: its view is made when there is none. -1 when the action goes nowhere. */
@@ -124,7 +146,7 @@ export class Configured {
 		if (target === null) return -1
 		const view = this.#pog.views.ensure(target.path, target.format)
 		if (view === undefined) {
-			this.#pog.tell(SEVERITY_ERR, `no room for another file in the configuration: ${target.path} is not written`)
+			this.#refused.push(target.path)
 			return -1
 		}
 		if (!view.live) {
@@ -135,16 +157,19 @@ export class Configured {
 	}
 
 	/** The owner reads in the POG's own log what became of the configuration. */
-	#tell(parsed: Configuration): void {
+	#tell(diagnostics: readonly Diagnostic[], usable: boolean): void {
 		const pog = this.#pog
-		for (const diagnostic of parsed.diagnostics.slice(0, MAX_TOLD_DIAGNOSTICS)) {
+		for (const diagnostic of diagnostics.slice(0, MAX_TOLD_DIAGNOSTICS)) {
 			pog.tell(diagnostic.level === 'error' ? SEVERITY_ERR : SEVERITY_WARNING, formatDiagnostic(diagnostic))
 		}
-		const more = parsed.diagnostics.length - MAX_TOLD_DIAGNOSTICS
+		for (const path of this.#refused.splice(0)) {
+			pog.tell(SEVERITY_ERR, `${CONF_FILE}: no room for another file: /${path} is not written`)
+		}
+		const more = diagnostics.length - MAX_TOLD_DIAGNOSTICS
 		if (more > 0) pog.tell(SEVERITY_ERR, `${CONF_FILE}: ${more} more, see /run/pog/status`)
 		pog.tell(
 			SEVERITY_INFO,
-			parsed.usable
+			usable
 				? `${CONF_FILE}: ${this.rules} ${this.rules === 1 ? 'rule' : 'rules'} in force`
 				: `${CONF_FILE}: not usable, the last good configuration stays in force`,
 		)

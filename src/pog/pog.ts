@@ -36,6 +36,8 @@ export interface PogOptions {
 	name: string
 	hostname: string
 	owner: { uid: number; gid: number }
+	/** Text of its own syslog.conf, or null for the host's default. */
+	conf?: string | null
 	limits: Limits
 	policy: PogPolicy
 	clock: Clock
@@ -89,8 +91,9 @@ export class Pog {
 		this.rfc5424 = new Rfc5424Lines(options.hostname)
 		this.views = new ViewTable(ring, { RFC3164: null, RFC5424: (from, seq) => this.rfc5424.size(from, seq) })
 		this.views.ensure('run/pog/log', 'RFC3164', ALL_BIT)
-		this.configured = new Configured(this)
+		this.configured = new Configured(this, options.conf ?? null)
 		this.#routes = this.configured.routes
+		this.configured.tellFirst()
 	}
 
 	/** Obeys another host policy from now on. */

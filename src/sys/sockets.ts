@@ -10,6 +10,7 @@ import type { Memory } from '../lib/memory.ts'
 import { close } from './io.ts'
 import { bind, result } from './libc.ts'
 import { allocate, unmap } from './memory.ts'
+import { withDeepQueues } from './socket-namespace.ts'
 
 const socketCall = bind('int socket(int, int, int)')
 const bindCall = bind('int bind(int, int64_t, int)')
@@ -33,7 +34,7 @@ const RECEIVE_BUFFER_BYTES = 4 << 20
 export function bindDatagramSocket(path: string): number {
 	const name = Buffer.from(path)
 	if (name.length >= SUN_PATH_BYTES) return -ENAMETOOLONG
-	const fd = result(socketCall(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0))
+	const fd = withDeepQueues(() => result(socketCall(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)))
 	if (fd < 0) return fd
 	const scratch = allocate(4096)
 	const view = new DataView(scratch.buffer)

@@ -1,0 +1,84 @@
+/**
+ * The life of a container's POG: created when the runtime prepares the container, running when its first process is
+ * known, exited when that process ends or the runtime says so, removed when its retention is over.
+ *
+ * Invariant: whatever order the runtime's words and the process's end come in, the POG ends exactly once; more than
+ * `retainCount` exited ones are never kept, and none longer than `retainMs`.
+ */
+import type { Failure, Outcome, PogSpec } from '../control/service.ts'
+import type { PogInfo } from '../pog/info.ts'
+import type { EngineService } from './pog-service.ts'
+import type { TableEntry } from './pog-table.ts'
+
+export interface Retention {
+	readonly retainMs: number
+	readonly retainCount: number
+}
+
+export class Lifecycle {
+	readonly #service: EngineService
+	readonly #retention: () => Retention
+	/** Exited POGs, oldest first, with the timers that remove them. */
+	readonly #exited = new Map<TableEntry, NodeJS.Timeout>()
+
+	constructor(service: EngineService, retention: () => Retention) {
+		this.#service = service
+		this.#retention = retention
+	}
+
+	/** A POG for a container that is about to be made. One that has its id already, from a start that failed, is replaced. */
+	async prepare(spec: PogSpec & { containerId: string }): Promise<Outcome<PogInfo>> {
+		const stale = this.#service.table.findContainer(spec.containerId)
+		if (stale !== undefined) await this.#remove(stale)
+		return this.#service.create(spec)
+	}
+
+	/** The container's first process is known. */
+	async started(containerId: string, pid: number): Promise<Outcome<null>> {
+		const entry = this.#service.table.findContainer(containerId)
+		if (entry === undefined) return missing(containerId)
+		entry.status = 'running'
+		const watched = await this.#service.watch(entry, pid)
+		// Gone already: that is an exit too.
+		if ('failure' in watched) await this.#end(entry)
+		return { value: null }
+	}
+
+	/** The runtime says that the container is gone. */
+	async exited(containerId: string): Promise<Outcome<null>> {
+		const entry = this.#service.table.findContainer(containerId)
+		if (entry === undefined) return missing(containerId)
+		await this.#end(entry)
+		return { value: null }
+	}
+
+	/** The kernel says that the container's first process ended. */
+	async processEnded(id: number): Promise<void> {
+		const entry = this.#service.table.byId(id)
+		if (entry !== undefined) await this.#end(entry)
+	}
+
+	async #end(entry: TableEntry): Promise<void> {
+		if (entry.status === 'exited') return
+		const { retainMs, retainCount } = this.#retention()
+		if (retainMs === 0 || retainCount === 0) return this.#remove(entry)
+		await this.#service.retire(entry)
+		const timer = setTimeout(() => void this.#remove(entry), retainMs)
+		timer.unref()
+		this.#exited.set(entry, timer)
+		for (const oldest of this.#exited.keys()) {
+			if (this.#exited.size <= retainCount) break
+			await this.#remove(oldest)
+		}
+	}
+
+	async #remove(entry: TableEntry): Promise<void> {
+		clearTimeout(this.#exited.get(entry))
+		this.#exited.delete(entry)
+		if (this.#service.table.byId(entry.id) === entry) await this.#service.remove(String(entry.id))
+	}
+}
+
+function missing(containerId: string): Failure {
+	return { failure: { status: 404, message: `No POG belongs to container "${containerId}"` } }
+}
