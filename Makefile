@@ -20,7 +20,7 @@ mandir := $(DESTDIR)$(PREFIX)/share/man
 etcdir := $(DESTDIR)$(SYSCONFDIR)/pogs
 
 SOURCES := $(shell find src -name '*.ts')
-SCRIPTS := mount/pogs-enter mount/pogctl-inside.sh .ci/run $(wildcard test/*.sh bench/*.sh)
+SCRIPTS := mount/pogs-enter .ci/run $(wildcard mount/*.sh test/*.sh bench/*.sh)
 MODULES := node_modules/.package-lock.json
 BUILT := dist/.built
 
@@ -60,12 +60,22 @@ run: build ## pogshim in the foreground, and what to type next (RUN_DIR=/run/pog
 	@sh mount/next-steps.sh "$(RUN_DIR)"
 	@exec dist/bin/pogshim --run-dir "$(RUN_DIR)"
 
-.PHONY: check
-check: $(MODULES) ## types, lint, format, unused code, shell scripts
+.PHONY: check types lint format unused scripts
+check: types lint format unused scripts ## types, lint, format, unused code, shell scripts (-k: all of them)
+
+types: $(MODULES)
 	@echo '-- types'; npx tsc -p .
+
+lint: $(MODULES)
 	@echo '-- lint'; npx oxlint --type-aware src test bench
-	@echo '-- format'; npx biome format
+
+format: $(MODULES)
+	@echo '-- format'; npx biome format $$(find src test bench -name '*.ts' -not -path 'bench/build/*') knip.json
+
+unused: $(MODULES)
 	@echo '-- unused code'; npx knip
+
+scripts:
 	@if command -v shellcheck >/dev/null; then echo '-- shell scripts'; shellcheck $(SCRIPTS); \
 		else echo '-- shell scripts: skipped (apt-get install shellcheck)'; fi
 
