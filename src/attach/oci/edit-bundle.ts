@@ -1,0 +1,116 @@
+/**
+ * Puts a POG into the configuration of an OCI bundle: mounts, hooks, the syslog(2) filter.
+ *
+ * Source: OCI runtime specification 1.0.2 and 1.1 (config.md, config-linux.md); runc 1.1 `checkProcMount` (no mounts inside /proc).
+ * Pure. Invariants: editing an edited configuration changes nothing; nothing that is not about logs changes.
+ */
+import type { PogPaths } from '../../pog/info.ts'
+import { type Attachable, pointsOf } from './attachable.ts'
+import { checkConfig, type OciConfig, type OciHook, type OciLinux } from './config.ts'
+import { closeKmsgDevice } from './kmsg-device.ts'
+import { normalDestination, placeMount } from './place-mount.ts'
+import { notifySyslog, type SyslogListener } from './syslog-filter.ts'
+
+export interface AttachPlan {
+	/** Name of the POG. */
+	readonly pog: string
+	/** Where the parts of the POG are on the host. */
+	readonly paths: PogPaths
+	readonly attach: ReadonlySet<Attachable>
+	/** Absolute path of `mount/pogs-hook`. */
+	readonly hookPath: string
+	readonly runDir: string
+	/** Who answers syslog(2); left out: the call stays as the engine's profile has it. */
+	readonly seccomp?: SyslogListener
+	/** The ring file that the container is to pay for: the hook allocates it inside the container's memory cgroup. */
+	readonly charge?: { readonly path: string; readonly bytes: number }
+}
+
+export type Edited =
+	| {
+			readonly value: OciConfig
+			/** What was done, for people: `mount /var/log`, ... */
+			readonly changes: string[]
+	  }
+	| { readonly problem: string }
+
+/** The configuration with the POG in it. Total: whatever `config` is, the answer is a value or a problem. */
+export function editBundle(config: unknown, plan: AttachPlan): Edited {
+	const checked = checkConfig(config)
+	if ('problem' in checked) return checked
+	const changes: string[] = []
+	const before = checked.value
+	const withKmsg = plan.attach.has('kmsg')
+	const { mounts, procKmsg } = editMounts(before, plan, changes)
+	let linux: OciLinux = { ...before.linux }
+	if (withKmsg) linux = closeKmsgDevice(linux, changes)
+	if (withKmsg && plan.seccomp !== undefined) {
+		const filtered = notifySyslog(linux.seccomp ?? undefined, plan.seccomp)
+		if ('problem' in filtered) return filtered
+		changes.push('answer syslog(2)')
+		linux = { ...linux, seccomp: filtered.value }
+	}
+	return { value: { ...before, mounts, linux, hooks: editHooks(before.hooks, plan, procKmsg, changes) }, changes }
+}
+
+function editMounts(
+	config: OciConfig,
+	plan: AttachPlan,
+	changes: string[],
+): { mounts: NonNullable<OciConfig['mounts']>; procKmsg: boolean } {
+	let mounts = config.mounts ?? []
+	let procKmsg = false
+	for (const { source, target, rival } of pointsOf(plan.attach)) {
+		const theirs = mounts.find(mount => normalDestination(mount.destination) === target)
+		const ours = { destination: target, type: 'bind', source: plan.paths[source], options: BIND }
+		// An empty tmpfs is no volume of somebody's.
+		if (theirs !== undefined && theirs.source !== ours.source && rival === 'kept' && theirs.type !== 'tmpfs') {
+			changes.push(`keep the mount of ${theirs.source ?? theirs.type ?? '?'} on ${target}`)
+			continue
+		}
+		if (target === '/proc/kmsg') {
+			// runc refuses it as a mount, so the hook makes it everywhere.
+			mounts = mounts.filter(mount => normalDestination(mount.destination) !== target)
+			procKmsg = true
+		} else {
+			mounts = placeMount(mounts, ours)
+		}
+		changes.push(`mount ${target}`)
+	}
+	return { mounts, procKmsg }
+}
+
+// nosuid and nodev come with the source. Named here, a runtime remounts to set them; in a user namespace that fails, because it
+// would drop the source's noatime (mount_namespaces(7), "Restrictions").
+const BIND = ['bind', 'rw', 'private']
+
+function editHooks(
+	given: OciConfig['hooks'],
+	plan: AttachPlan,
+	procKmsg: boolean,
+	changes: string[],
+): NonNullable<OciConfig['hooks']> {
+	const env = [
+		'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+		`POGS_RUN_DIR=${plan.runDir}`,
+		`POGS_NAME=${plan.pog}`,
+	]
+	if (procKmsg) env.push(`POGS_PROC_KMSG=${plan.paths.procKmsg}`)
+	if (plan.charge !== undefined) {
+		env.push(`POGS_CHARGE_FILE=${plan.charge.path}`, `POGS_CHARGE_BYTES=${plan.charge.bytes}`)
+	}
+	const with_ = (stage: string, others: readonly OciHook[] | null | undefined): OciHook[] => [
+		...(others ?? []).filter(hook => hook.path !== plan.hookPath),
+		{ path: plan.hookPath, args: ['pogs-hook', stage], env, timeout: HOOK_SECONDS },
+	]
+	changes.push('add hooks')
+	return {
+		...given,
+		createRuntime: with_('createRuntime', given?.createRuntime),
+		createContainer: with_('createContainer', given?.createContainer),
+		poststop: with_('poststop', given?.poststop),
+	}
+}
+
+/** A hook that does not end by then is ended by the runtime, and the container does not start. */
+const HOOK_SECONDS = 10
