@@ -88,14 +88,13 @@ for (const [name, saver] of Object.entries(SAVERS)) {
 
 test.serial('a half-written configuration is not used before it is closed', async t => {
 	const pog = await fresh()
-	const writer = pog.start(
-		"exec 3>/etc/syslog.conf; printf 'auth.* /var/log/ha' >&3; echo half; read -r line; printf 'lf\\n' >&3; exec 3>&-; echo done; read -r line",
-	)
+	const writer = pog.start('exec cat > /etc/syslog.conf')
 	t.teardown(() => writer.stop())
-	await writer.printed('half', out => out.includes('half'))
+	writer.type('auth.* /var/log/ha')
+	await until('half is written', async () => (await pog.out('cat /etc/syslog.conf')) === 'auth.* /var/log/ha')
 	await say(pog, '<38>app: during')
-	writer.type('go\n')
-	await writer.printed('done', out => out.includes('done'))
+	writer.child.stdin?.end('lf\n')
+	t.is((await writer.ended()).code, 0)
 	await say(pog, '<38>app: after')
 	t.deepEqual(await messages(pog, '/var/log/messages'), ['during'])
 	t.deepEqual(await messages(pog, '/var/log/half'), ['after'])
@@ -134,6 +133,31 @@ test.serial('a file that cannot be parsed at all keeps the last good configurati
 	t.deepEqual(await messages(pog, '/var/log/repaired'), ['again'])
 })
 
+test.serial('an emptied configuration logs to no file, and is told as such', async t => {
+	const pog = await fresh()
+	await say(pog, '<14>app: before')
+	await pog.out(': > /etc/syslog.conf')
+	await until('no rule is in force', async () => (await pog.info()).conf.rules === 0)
+	await say(pog, '<14>app: after')
+	t.regex(await pog.out('cat /run/pog/stats'), /unrouted/)
+	t.true((await pog.info()).drops.unrouted > 0)
+	t.true((await pog.records()).some(record => record.text.includes('after')))
+})
+
+test.serial('no record is lost between the old configuration and the new one', async t => {
+	const pog = await fresh('*.*;syslog.none /var/log/one\n')
+	const flood = Array.from({ length: 2_000 }, (_, n) => `<14>app: n=${n}`)
+	await Promise.all([
+		pog.send(...flood),
+		pog.out(
+			'for n in 1 2 3 4 5 6 7 8 9 10; do echo "*.*;syslog.none /var/log/file$n" > /etc/syslog.conf; sleep 0.01; done',
+		),
+	])
+	await until('all are accepted', async () => (await pog.info()).accepted.devlog === flood.length)
+	const everywhere = await pog.out('cat /var/log/one /var/log/file* | grep -c " n="')
+	t.is(Number(everywhere), flood.length)
+})
+
 test.serial('blocks, options and actions do what they say', async t => {
 	const pog = await fresh(`
 *.*;auth.none	-/var/log/syslog
@@ -164,7 +188,7 @@ local0.*	/var/log/five	;RFC5424
 	t.deepEqual(await messages(pog, '/var/log/auth.log'), ['one'])
 	t.deepEqual(await messages(pog, '/var/log/warnings'), ['two'])
 	t.deepEqual(await messages(pog, '/var/log/mail.quiet'), ['four'])
-	t.regex(await pog.out('cat /var/log/five'), /^<134>1 \d{4}-\d\d-\d\dT[\d:.]+\S+ box svc 7 - - five\n$/)
+	t.regex(await pog.out('cat /var/log/five'), /^\d{4}-\d\d-\d\dT[\d:.]+\S+ box svc 7 - - five\n$/)
 	t.deepEqual(await messages(pog, '/var/log/by-cron'), ['six'])
 	t.deepEqual(await messages(pog, '/var/log/needles'), ['a needle here'])
 })

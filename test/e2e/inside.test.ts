@@ -32,7 +32,7 @@ const SHELLS = [
 	{
 		name: 'busybox sh in a root file system of its own',
 		needs: BUSYBOX,
-		options: () => ({ root, env: { PATH: '/bin' } }),
+		options: () => ({ root }),
 	},
 	{ name: 'dash on the machine own', needs: 'dash', options: () => ({}) },
 ] as const
@@ -155,6 +155,6 @@ needs(BUSYBOX)('busybox tail, grep, wc, vi-style rename and logger work on the m
 		sed -i 's/auth/mail/' /run/pog/syslog.conf; cat /etc/syslog.conf
 		mv /var/log/messages /var/log/messages.0; logger -t app next; cat /var/log/messages | wc -l
 	`
-	t.is(await pog.out(script, { root, env: { PATH: '/bin' } }), `1\n1\nfrom busybox\n${CONF.replace('auth', 'mail')}1\n`)
+	t.is(await pog.out(script, { root }), `1\n1\nfrom busybox\n${CONF.replace('auth', 'mail')}1\n`)
 	writeFileSync(join(service.directory, 'note'), '')
 })

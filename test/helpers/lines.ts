@@ -32,7 +32,7 @@ export function judge(text: string, cut = false): Verdict {
 			told += Number(lost[1])
 			continue
 		}
-		const seen = /steady: n=(\d{8}) x* end$/.exec(line)
+		const seen = /^[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ steady: n=(\d{8}) x* end$/.exec(line)
 		if (!seen) {
 			faults.push(`not a whole line: ${JSON.stringify(line.slice(0, 200))}`)
 			continue

@@ -191,7 +191,9 @@ function callSocket(socketPath: string, method: string, path: string, body?: unk
 	return new Promise((resolve, reject) => {
 		const raw = typeof body === 'string' || body instanceof Uint8Array
 		const payload = body === undefined ? undefined : raw ? body : JSON.stringify(body)
-		const headers = payload === undefined ? {} : { 'content-type': 'application/json' }
+		// Without a length Node's client sends the body of a GET or HEAD as if it were a request of its own.
+		const length = payload === undefined ? 0 : Buffer.byteLength(payload)
+		const headers = payload === undefined ? {} : { 'content-type': 'application/json', 'content-length': length }
 		const asked = request({ socketPath, method, path, headers, timeout: 15_000 }, response => {
 			let text = ''
 			response.setEncoding('utf8').on('data', (piece: string) => (text += piece))
