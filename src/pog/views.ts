@@ -43,6 +43,8 @@ export interface View {
 	mode: number
 	uid: number
 	gid: number
+	/** Open handles. */
+	opens: number
 }
 
 /** What a view holds now: from `base` up to `head`, in positions of its bit. */
@@ -74,8 +76,9 @@ export class ViewTable {
 		ring.onGuard = () => this.#catchUpPinned()
 	}
 
+	/** The views in the tree, hidden ones too. */
 	get all(): Iterable<View> {
-		return this.#byId.values()
+		return this.#byPath.values()
 	}
 
 	byId(id: number): View | undefined {
@@ -135,6 +138,7 @@ export class ViewTable {
 			mode: DEFAULT_MODE,
 			uid: 0,
 			gid: ADM_GID,
+			opens: 0,
 		}
 		this.#byId.set(id, view)
 		this.#byPath.set(path, view)
@@ -152,7 +156,7 @@ export class ViewTable {
 		}
 		for (const view of this.#byId.values()) {
 			const shared = [...this.#byId.values()].some(other => other !== view && other.bit === view.bit)
-			if (view.bit === ALL_BIT || view.live || shared) continue
+			if (view.bit === ALL_BIT || view.live || view.opens > 0 || shared) continue
 			this.drop(view)
 			this.#indexes.delete(view.bit)
 			return view.bit
@@ -187,12 +191,10 @@ export class ViewTable {
 		view.startCount = here.count
 	}
 
-	/** `rm`: a live view is emptied and not listed until the next record; another is gone. */
+	/** `rm`: the view is gone; of a live one the next record makes a new, empty file (and inode), as a syslogd would. */
 	remove(view: View): void {
-		if (!view.live) return this.drop(view)
-		this.clear(view)
-		view.hidden = true
-		this.hiddenBits |= 1 << view.bit
+		if (view.live) this.#succeed(view, this.#ring.headSeq)
+		this.drop(view)
 	}
 
 	/** A record came (or its owner created it again): the views with these bits are listed again. */
@@ -203,9 +205,10 @@ export class ViewTable {
 		}
 	}
 
-	/** Takes a view out of the tree. Its open handles read to its end. */
+	/** Takes a view out of the tree. Who has it open reads to its end. */
 	drop(view: View): void {
-		this.#byId.delete(view.id)
+		view.live = false
+		if (view.opens === 0) this.#byId.delete(view.id)
 		if (this.#byPath.get(view.path) === view) this.#byPath.delete(view.path)
 	}
 
@@ -220,13 +223,18 @@ export class ViewTable {
 		this.#byPath.delete(from)
 		view.path = path
 		this.#byPath.set(path, view)
-		if (!view.live) return undefined
+		return view.live ? this.#succeed(view, endSeq, from) : undefined
+	}
+
+	/** Ends a live view, and puts a new, hidden one in its place. */
+	#succeed(view: View, endSeq: number, path = view.path): View {
 		const end = { ...this.index(view).at(endSeq) }
 		view.live = false
 		view.endSeq = end.seq
 		view.endPosition = end.position
 		view.endCount = end.count
-		const next = this.#add(from, view.bit, view.format, false)
+		if (path === view.path) this.#byPath.delete(path)
+		const next = this.#add(path, view.bit, view.format, false)
 		Object.assign(next, { startSeq: end.seq, startPosition: end.position, startCount: end.count })
 		Object.assign(next, { live: true, rotation: view.rotation, mode: view.mode, uid: view.uid, gid: view.gid })
 		view.rotation = null
@@ -257,16 +265,20 @@ export class ViewTable {
 		}
 	}
 
-	/** While pinned, no record leaves the ring before the view's index has counted it. One `unpin` for each. */
+	/** While a view is open, no record leaves the ring before its index has counted it. One `unpin` for each. */
 	pin(view: View): ViewIndex {
 		const index = this.index(view)
 		index.catchUp()
+		view.opens++
 		this.#pins.set(index, (this.#pins.get(index) ?? 0) + 1)
 		this.#guard()
 		return index
 	}
 
-	unpin(index: ViewIndex): void {
+	unpin(view: View): void {
+		view.opens--
+		if (view.opens === 0 && this.#byPath.get(view.path) !== view) this.#byId.delete(view.id)
+		const index = this.index(view)
 		const pins = (this.#pins.get(index) ?? 1) - 1
 		if (pins > 0) this.#pins.set(index, pins)
 		else this.#pins.delete(index)

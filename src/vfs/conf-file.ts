@@ -73,12 +73,13 @@ export class ConfFile extends OpenFile {
 	readonly openFlags = FOPEN_DIRECT_IO
 	readonly #draft: ConfDraft
 	#wrote = false
+	#truncated = false
 
 	/** `truncated`: the open asked for an empty file. */
 	constructor(draft: ConfDraft, truncated: boolean) {
 		super()
 		this.#draft = draft
-		if (truncated) this.truncate(0)
+		if (truncated) this.#truncated = draft.truncate(0) === 0
 	}
 
 	override read(request: ReadRequest, reply: ReadReply): number {
@@ -97,17 +98,23 @@ export class ConfFile extends OpenFile {
 	}
 
 	override truncate(sizeBytes: number): number {
-		this.#wrote = true
+		this.#truncated = true
 		return this.#draft.truncate(sizeBytes)
 	}
 
+	/**
+	 * A shell that redirects opens with O_TRUNC and closes a duplicate before anything is written: that close must not put
+	 * an empty configuration in force.
+	 */
 	override flush(): number {
 		if (this.#wrote) this.#draft.commit()
+		this.#truncated &&= !this.#wrote
 		this.#wrote = false
 		return 0
 	}
 
+	/** `: > syslog.conf` means it. */
 	override release(): void {
-		this.flush()
+		if (this.#wrote || this.#truncated) this.#draft.commit()
 	}
 }

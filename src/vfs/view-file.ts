@@ -202,6 +202,6 @@ export class ViewFile extends OpenFile {
 	}
 
 	override release(): void {
-		this.#pog.views.unpin(this.#index)
+		this.#pog.views.unpin(this.#view)
 	}
 }
