@@ -1,6 +1,9 @@
 # POGs: every container its own system log. "make" alone lists what there is to do.
 
 SHELL := /bin/sh
+# Not every shell has the directories of chroot, ip and rsyslogd in its path.
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
+
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
