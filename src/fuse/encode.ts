@@ -42,10 +42,14 @@ export const entry: Encoder = ({ entry: from, reply }) => {
 	return FUSE_ENTRY_OUT.sizeBytes
 }
 
-/** struct fuse_attr_out, from `workspace.attr`; valid for no time at all: sizes change without the kernel. */
-export const attr: Encoder = ({ attr: from, reply }) => {
-	reply.words.fill(0, BODY_WORD, ATTR_ATTR_WORD)
-	writeAttr(reply.words, ATTR_ATTR_WORD, from)
+/** struct fuse_attr_out, from `workspace.attr`; the outcome is how long it is valid, in milliseconds. */
+export const attr: Encoder = ({ attr: from, reply }, validMs) => {
+	const { words } = reply
+	const seconds = Math.floor(validMs / 1000)
+	writeU64(words, BODY_WORD, seconds)
+	words[BODY_WORD + 2] = (validMs - seconds * 1000) * 1_000_000
+	words[BODY_WORD + 3] = 0
+	writeAttr(words, ATTR_ATTR_WORD, from)
 	return FUSE_ATTR_OUT.sizeBytes
 }
 

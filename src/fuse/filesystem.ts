@@ -156,8 +156,13 @@ export interface Filesystem {
 	attach(connection: Connection): void
 	lookup(parent: NodeId, name: string, entry: Entry, caller: Caller): number
 	forget(node: NodeId, lookups: number): void
-	/** `handle` is -1 for stat(2) and fstat(2); the kernel names one for lseek(SEEK_END). */
+	/**
+	 * `handle` is -1 for stat(2) and fstat(2); the kernel names one for lseek(SEEK_END). The answer is how long the kernel
+	 * may use the attributes unasked, in milliseconds: 0 where a size changes by itself. A directory's are asked for at
+	 * every step of every path otherwise.
+	 */
 	getattr(node: NodeId, handle: HandleId, attr: Attr): number
+	/** Answers as `getattr` does. */
 	setattr(node: NodeId, change: AttrChange, attr: Attr, caller: Caller): number
 	readlink(node: NodeId, reply: ReadReply): number
 	symlink(parent: NodeId, name: string, target: string, entry: Entry, caller: Caller): number

@@ -128,11 +128,12 @@ export class MemoryFilesystem implements Filesystem {
 	}
 	write(request: WriteRequest): number {
 		const { node, memory, start, sizeBytes } = request
-		const data = (): Uint8Array => memory.bytes.slice(start, start + sizeBytes)
+		if (node === 4) return sizeBytes
+		const data = memory.bytes.slice(start, start + sizeBytes)
 		if (node === 2) {
-			this.#plain.bytes.set(data(), request.offset)
+			this.#plain.bytes.set(data, request.offset)
 			this.#plainBytes = Math.max(this.#plainBytes, request.offset + sizeBytes)
-		} else if (node === 3) this.#append(data())
+		} else if (node === 3) this.#append(data)
 		return sizeBytes
 	}
 	flush(): number {

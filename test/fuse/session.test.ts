@@ -198,6 +198,13 @@ test('a throw in an operation answers EIO, is logged with opcode and node, and t
 	device.close()
 })
 
+test('the outcome of getattr is how long the attributes are valid', t => {
+	const { device, exchange } = start({ getattr: () => 1500 })
+	const [reply] = exchange(requestOf('getattr'))
+	t.deepEqual([reply?.readBigUInt64LE(16), reply?.readUInt32LE(24), reply?.readUInt32LE(28)], [1n, 500_000_000, 0])
+	device.close()
+})
+
 test('an outcome that is no errno answers EIO', t => {
 	for (const outcome of [-512, Number.NaN, -Infinity]) {
 		const { device, exchange } = start({ getattr: () => outcome })
