@@ -52,6 +52,12 @@ export class Lifecycle {
 		return { value: null }
 	}
 
+	/** The container will not be made after all. */
+	async discard(containerId: string): Promise<void> {
+		const entry = this.#service.table.findContainer(containerId)
+		if (entry !== undefined) await this.#remove(entry)
+	}
+
 	/** The kernel says that the container's first process ended. */
 	async processEnded(id: number): Promise<void> {
 		const entry = this.#service.table.byId(id)

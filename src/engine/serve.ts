@@ -1,9 +1,14 @@
 /**
  * The composition root: starts a service in a run directory and stops it again. Everything is made here and handed down.
  */
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmdirSync } from 'node:fs'
 import { apiSocketPath } from '../control/calls.ts'
 import { startApi } from '../control/api.ts'
+import { errnoName } from '../lib/errno.ts'
+import { mountFuse, unmount } from '../sys/mount.ts'
+import { BundleAttacher } from './bundle-attacher.ts'
+import { runHostCommand } from './host-commands.ts'
+import { Lifecycle } from './lifecycle.ts'
 import type { Log } from './log.ts'
 import type { ShardEvent } from './messages.ts'
 import { EngineService } from './pog-service.ts'
@@ -38,12 +43,21 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 	})
 	const shard = new ShardClient(
 		{ policy: policy.current, pogctl: readFileSync(POGCTL_INSIDE) },
-		event => hear(event, log, features),
+		event => {
+			if (event.event === 'hostCommand') void obey(event.command, event.line)
+			else if (event.event === 'exited') void lifecycle.processEnded(event.id)
+			else hear(event, log, features)
+		},
 		cause => {
 			if (!stopping) options.onFatal(cause)
 		},
 	)
 	const service = new EngineService(shard, { runDir, restarts: 0, startedAtMs: Date.now(), policy, features })
+	const lifecycle = new Lifecycle(service, () => policy.current)
+	const host = { lifecycle, bundles: new BundleAttacher(lifecycle, runDir, log) }
+	const obey = async (command: number, line: string): Promise<void> => {
+		await shard.ask('answerControl', { command, line: await runHostCommand(host, line) })
+	}
 	const api = await startApi({
 		service,
 		socketPath: apiSocketPath(runDir),
@@ -58,7 +72,10 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 	}
 	// Only now is it certain that no other service lives in this run directory.
 	const leftovers = releaseLeftovers(runDir)
+	unmountControl(runDir)
 	if (leftovers.length > 0) log('warn', 'removed what a service that was killed left', { pogs: leftovers.join(' ') })
+	const control = await mountControl(runDir, shard)
+	if (control !== undefined) log('warn', control)
 	return {
 		value: {
 			async stop() {
@@ -66,12 +83,34 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 				await api.value.close()
 				await policy.close()
 				await service.close()
+				unmountControl(runDir)
 			},
 		},
 	}
 }
 
-function hear(event: ShardEvent, log: Log, features: Record<string, string | number | boolean>): void {
+/** Mounts the host's control file at `RUN/host`; or what stands against it. Everything but runtimes works without it. */
+async function mountControl(runDir: string, shard: ShardClient): Promise<string | undefined> {
+	const target = `${runDir}/host`
+	mkdirSync(target, { recursive: true, mode: 0o700 })
+	const mounted = mountFuse(target, { fsname: 'pogs:host' })
+	if (typeof mounted === 'number')
+		return `Cannot mount ${target}: ${errnoName(mounted)}; runtime wrappers and hooks will not work`
+	const served = await shard.ask('serveControl', { fuseFd: mounted.fd })
+	return 'error' in served ? served.error : undefined
+}
+
+function unmountControl(runDir: string): void {
+	const target = `${runDir}/host`
+	while (unmount(target, true) === 0) {}
+	try {
+		rmdirSync(target)
+	} catch {}
+}
+
+type OtherEvent = Exclude<ShardEvent, { event: 'hostCommand' } | { event: 'exited' }>
+
+function hear(event: OtherEvent, log: Log, features: Record<string, string | number | boolean>): void {
 	switch (event.event) {
 		case 'ready':
 			return

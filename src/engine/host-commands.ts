@@ -1,0 +1,65 @@
+/**
+ * The commands of `RUN/host/ctl`: one table. A line is a word and its fields, separated by tabs; its answer is `ok ...` or
+ * `error ...`. Who may write there is root on the host: runtime wrappers and hooks.
+ */
+import type { Outcome } from '../control/service.ts'
+import { readVersion } from '../lib/version.ts'
+import type { BundleAttacher } from './bundle-attacher.ts'
+import type { Lifecycle } from './lifecycle.ts'
+
+export interface HostCommandContext {
+	readonly lifecycle: Lifecycle
+	readonly bundles: BundleAttacher
+}
+
+interface HostCommand {
+	/** Names of the fields, in order. */
+	readonly fields: readonly string[]
+	/** What follows `ok`: fields joined by tabs, or nothing. */
+	run(context: HostCommandContext, fields: readonly string[]): Promise<Outcome<string>>
+}
+
+const COMMANDS: Readonly<Record<string, HostCommand>> = {
+	ping: { fields: [], run: async () => ({ value: readVersion() }) },
+	prepare: {
+		fields: ['BUNDLE', 'ID', 'ENGINE'],
+		run: ({ bundles }, [bundle = '', id = '', engine = '']) => bundles.prepare(bundle, id, engine),
+	},
+	started: {
+		fields: ['ID', 'PID'],
+		run: ({ lifecycle }, [id = '', pid = '']) => silently(lifecycle.started(id, Number(pid))),
+	},
+	exited: { fields: ['ID'], run: ({ lifecycle }, [id = '']) => silently(lifecycle.exited(id)) },
+	hook: {
+		fields: ['ID', 'PID', 'ROOTFS', 'BUNDLE'],
+		run: ({ bundles }, [id = '', pid = '', rootfs = '', bundle = '']) => bundles.hook(id, Number(pid), rootfs, bundle),
+	},
+}
+
+async function silently(outcome: Promise<Outcome<null>>): Promise<Outcome<string>> {
+	const done = await outcome
+	return 'failure' in done ? done : { value: '' }
+}
+
+/** Carries out a line; the answer line. Never throws. */
+export async function runHostCommand(context: HostCommandContext, line: string): Promise<string> {
+	const [word = '', ...fields] = line.split('\t')
+	const command = Object.hasOwn(COMMANDS, word) ? COMMANDS[word] : undefined
+	if (command === undefined) {
+		return `error Unknown command "${word}", expected one of ${Object.keys(COMMANDS).join(', ')}`
+	}
+	if (fields.length !== command.fields.length || fields.includes('')) {
+		return `error Cannot read "${word}": expected ${[word, ...command.fields].join(' TAB ')}`
+	}
+	try {
+		const done = await command.run(context, fields)
+		if ('failure' in done) return `error ${oneLine(done.failure.message)}`
+		return done.value === '' ? 'ok' : `ok ${oneLine(done.value)}`
+	} catch (cause) {
+		return `error Internal error: ${oneLine(cause instanceof Error ? cause.message : String(cause))}`
+	}
+}
+
+function oneLine(text: string): string {
+	return text.replaceAll('\n', ' ')
+}
