@@ -294,6 +294,8 @@ test.serial('ctl answers every wrong command with an error', async t => {
 			t.regex(answer.stdout, /^1\nerror .+\n$/, JSON.stringify(command.slice(0, 40)))
 		}
 	})
+	// Beyond the bounds of a ring is not wrong: the answer tells what it became.
+	t.is(await pog.out("exec 3<>/run/pog/ctl; echo 'resize 999999999999999' >&3; cat <&3"), 'ok 67108864\n')
 	t.is(await pog.out('exec 3<>/run/pog/ctl; echo clear >&3 && head -n 1 <&3 | cut -c 1-2'), 'ok\n')
 })
 

@@ -34,7 +34,6 @@ const READS: Readonly<Record<string, string>> = {
 	'/etc/syslog.conf': 'cat /etc/syslog.conf',
 	'/run/pog': 'find /run/pog; cat /run/pog/syslog.conf /run/pog/status /run/pog/stats /run/pog/log',
 	'pogctl read': '/run/pog/pogctl read; /run/pog/pogctl conf get; /run/pog/pogctl status',
-	'the mount itself': 'cat /proc/self/mountinfo | grep -v " / / " | grep -o "pogs/[a-z]*" | sort -u',
 }
 
 const word = (pog: Pog, n: number): string => `canary${pog.name}${n}end`
