@@ -58,6 +58,7 @@ export type OciConfig = z.infer<typeof config>
 export type OciMount = z.infer<typeof mount>
 export type OciHook = z.infer<typeof hook>
 export type OciLinux = z.infer<typeof linux>
+export type OciDevice = z.infer<typeof device>
 export type OciDeviceRule = z.infer<typeof deviceRule>
 export type OciSyscallRule = z.infer<typeof syscallRule>
 

@@ -50,7 +50,9 @@ export function editBundle(config: unknown, plan: AttachPlan): Edited {
 		changes.push('answer syslog(2)')
 		linux = { ...linux, seccomp: filtered.value }
 	}
-	return { value: { ...before, mounts, linux, hooks: editHooks(before.hooks, plan, procKmsg, changes) }, changes }
+	const hooks = editHooks(before, plan, procKmsg)
+	changes.push('add hooks')
+	return { value: { ...before, mounts, linux, hooks }, changes }
 }
 
 function editMounts(
@@ -84,31 +86,28 @@ function editMounts(
 // would drop the source's noatime (mount_namespaces(7), "Restrictions").
 const BIND = ['bind', 'rw', 'private']
 
-function editHooks(
-	given: OciConfig['hooks'],
-	plan: AttachPlan,
-	procKmsg: boolean,
-	changes: string[],
-): NonNullable<OciConfig['hooks']> {
+function editHooks(config: OciConfig, plan: AttachPlan, procKmsg: boolean): NonNullable<OciConfig['hooks']> {
 	const env = [
 		'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
 		`POGS_RUN_DIR=${plan.runDir}`,
 		`POGS_NAME=${plan.pog}`,
+		`POGS_ROOT=${config.root.path}`,
 	]
 	if (procKmsg) env.push(`POGS_PROC_KMSG=${plan.paths.procKmsg}`)
+	if (config.linux.uidMappings?.length) env.push('POGS_USERNS=1')
 	if (plan.charge !== undefined) {
 		env.push(`POGS_CHARGE_FILE=${plan.charge.path}`, `POGS_CHARGE_BYTES=${plan.charge.bytes}`)
 	}
-	const with_ = (stage: string, others: readonly OciHook[] | null | undefined): OciHook[] => [
+	const given = config.hooks
+	const withOurs = (stage: string, others: readonly OciHook[] | null | undefined): OciHook[] => [
 		...(others ?? []).filter(hook => hook.path !== plan.hookPath),
 		{ path: plan.hookPath, args: ['pogs-hook', stage], env, timeout: HOOK_SECONDS },
 	]
-	changes.push('add hooks')
 	return {
 		...given,
-		createRuntime: with_('createRuntime', given?.createRuntime),
-		createContainer: with_('createContainer', given?.createContainer),
-		poststop: with_('poststop', given?.poststop),
+		createRuntime: withOurs('createRuntime', given?.createRuntime),
+		createContainer: withOurs('createContainer', given?.createContainer),
+		poststop: withOurs('poststop', given?.poststop),
 	}
 }
 

@@ -4,7 +4,7 @@
  * Source: Linux 6.12 Documentation/admin-guide/devices.txt (1 char, 11 = /dev/kmsg); OCI config-linux.md, "Devices", "Device
  * allowlist", "Masked Paths". Invariant: no rule of the result allows 1:11 unless a later one denies it.
  */
-import type { OciDeviceRule, OciLinux } from './config.ts'
+import type { OciDevice, OciDeviceRule, OciLinux } from './config.ts'
 import { normalDestination } from './place-mount.ts'
 
 const MAJOR = 1
@@ -15,10 +15,7 @@ const KMSG_PATHS = ['/proc/kmsg', '/dev/kmsg']
 export function closeKmsgDevice(linux: OciLinux, changes: string[]): OciLinux {
 	const edited = { ...linux }
 	if (linux.devices) {
-		const kept = linux.devices.filter(
-			device =>
-				normalDestination(device.path) !== '/dev/kmsg' && !(device['major'] === MAJOR && device['minor'] === MINOR),
-		)
+		const kept = linux.devices.filter(device => normalDestination(device.path) !== '/dev/kmsg' && !isKmsg(device))
 		if (kept.length < linux.devices.length) changes.push('remove the device /dev/kmsg of the host')
 		edited.devices = kept
 	}
@@ -39,6 +36,10 @@ export function closeKmsgDevice(linux: OciLinux, changes: string[]): OciLinux {
 		if (paths) edited[list] = paths.filter(path => !KMSG_PATHS.includes(normalDestination(path)))
 	}
 	return edited
+}
+
+function isKmsg(device: OciDevice): boolean {
+	return device['type'] !== 'b' && device['major'] === MAJOR && device['minor'] === MINOR
 }
 
 /** Is the rule about reading or writing 1:11? Making a node (`m`) that cannot be opened is harmless, and runtimes allow it for all. */
