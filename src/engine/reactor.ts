@@ -21,8 +21,6 @@ export interface Endpoint {
 
 /** Units of work an endpoint may do before the others get their turn. */
 const TURN = 32
-/** An endpoint that used up its allowance so often in a row has more to do: it is doubled. */
-const FULL_TURNS = 8
 /** Rounds without asking epoll whether somebody else is ready. */
 const ROUNDS = 64
 /** Empty rounds before sleeping, while looking again pays. */
@@ -37,12 +35,6 @@ export class Reactor {
 	readonly #endpoints: (Endpoint | undefined)[] = []
 	readonly #keys = new Map<Endpoint, number>()
 	readonly #free: number[] = []
-	/**
-	 * Units for the next turn, by key. A client that waits for each answer has one request at a time: to look for a second
-	 * one at once is a system call in vain, and the processor is better offered to that client first.
-	 */
-	readonly #allowances: number[] = []
-	readonly #fullTurns: number[] = []
 	#hot: number[] = []
 	#running = true
 	#spins = MAX_SPINS
@@ -53,8 +45,6 @@ export class Reactor {
 	add(endpoint: Endpoint): void {
 		const key = this.#free.pop() ?? this.#endpoints.length
 		this.#endpoints[key] = endpoint
-		this.#allowances[key] = 1
-		this.#fullTurns[key] = 0
 		this.#keys.set(endpoint, key)
 		const added = this.#epoll.add(endpoint.fd, EPOLLIN, key)
 		if (added < 0) throw new Error(`Cannot watch descriptor ${endpoint.fd}: errno ${-added}`)
@@ -127,8 +117,7 @@ export class Reactor {
 				this.#hot = []
 				this.#spins = paid ? MAX_SPINS : Math.max(MIN_SPINS, this.#spins - (this.#spins >> 2))
 				return
-			}
-			yieldProcessor()
+			} else yieldProcessor()
 		}
 		this.#hot = [...busy]
 	}
@@ -145,29 +134,15 @@ export class Reactor {
 		for (const key of this.#hot) {
 			const endpoint = this.#endpoints[key]
 			if (endpoint === undefined) continue
-			const allowed = this.#allowances[key] ?? 1
-			const units = endpoint.turn(allowed)
+			const units = endpoint.turn(TURN)
 			if (units > 0) {
 				worked = true
 				busy.add(key)
-				this.#allow(key, allowed, units)
 			} else if (units < 0) {
 				this.remove(endpoint)
 				endpoint.over()
 			}
 		}
 		return worked
-	}
-
-	/** Settles the next allowance of an endpoint that did `units` of `allowed`. */
-	#allow(key: number, allowed: number, units: number): void {
-		let full = 0
-		if (units < allowed) this.#allowances[key] = units
-		else full = (this.#fullTurns[key] ?? 0) + 1
-		if (full === FULL_TURNS) {
-			full = 0
-			this.#allowances[key] = Math.min(TURN, 2 * allowed)
-		}
-		this.#fullTurns[key] = full
 	}
 }
