@@ -32,7 +32,6 @@ export class DevLog {
 		for (let i = 0; i < count; i++) {
 			const start = batch.start(i)
 			const sender = this.#senderOf(batch, i)
-			if (batch.wasCut(i)) this.#pog.ledger.drop('oversized')
 			this.#pog.logDatagram(bytes, start, start + batch.sizeBytes(i), sender)
 		}
 		return count

@@ -26,7 +26,6 @@ const SO_RCVBUF = 8
 const SO_PASSCRED = 16
 const SO_RCVBUFFORCE = 33
 const MSG_DONTWAIT = 0x40
-const MSG_TRUNC = 0x20
 const SUN_PATH_BYTES = 108
 const RECEIVE_BUFFER_BYTES = 4 << 20
 
@@ -67,7 +66,7 @@ export class DatagramBatch {
 	readonly #dataAt: number
 	readonly #controlAt: number
 
-	/** `count` datagrams of up to `maxBytes` each at a time. */
+	/** `count` datagrams at a time, of `maxBytes` and a little more each: so that one that was longer is seen to be. */
 	constructor(count: number, maxBytes: number) {
 		this.#count = count
 		this.#slotBytes = (maxBytes + 8) & ~7
@@ -109,11 +108,6 @@ export class DatagramBatch {
 
 	sizeBytes(i: number): number {
 		return this.#words[(i * HEADER_BYTES) / 4 + 14] ?? 0
-	}
-
-	/** Whether the datagram was longer than a slot. */
-	wasCut(i: number): boolean {
-		return ((this.#words[(i * HEADER_BYTES) / 4 + 12] ?? 0) & MSG_TRUNC) !== 0
 	}
 
 	/** The sender's ids as the kernel vouches for them, in this process's namespaces; pid 0 when it told none. */

@@ -25,7 +25,8 @@ type Command = (
 export const COMMANDS: Readonly<Record<string, { usage: string; run: Command }>> = {
 	clear: {
 		usage: 'clear',
-		run: (_argument, { pog }) => {
+		run: (argument, { pog }) => {
+			if (argument !== '') return { error: `Unknown argument "${argument}": clear takes none` }
 			pog.clear()
 			return { ok: 'cleared' }
 		},
