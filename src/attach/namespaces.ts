@@ -1,0 +1,217 @@
+/**
+ * Mounts a POG in the mount namespace of a running process, and unmounts it. Runs in a thread of its own, which ends after.
+ *
+ * Source: open_tree(2), move_mount(2), mount_namespaces(7). The container is hostile: nothing is mounted where the host would
+ * see it too, and between joining its namespace and coming back only descriptors are used: no path of it is looked up, no
+ * module loaded, nothing thrown. Invariant: everything is mounted, or as it was before.
+ */
+import { readFileSync, statSync } from 'node:fs'
+import { ENOENT, ENOSYS, errnoName } from '../lib/errno.ts'
+import { close, O_CLOEXEC, O_DIRECTORY, O_RDONLY, openPath } from '../sys/io.ts'
+import { joinMounts, NamespaceCalls, O_PATH, type Standing, unshareFs } from '../sys/namespaces.ts'
+import type { AttachJob, AttachOutcome, AttachTarget } from './attach-running.ts'
+import { ContainerRoot, type Found, type NotFound } from './container-root.ts'
+import { parseIdMap, rootOwner } from './id-map.ts'
+import { type MountLine, parseMountinfo } from './mountinfo.ts'
+
+/** What may lie on one place before we give up looking below it. */
+const MAX_LAYERS = 8
+/** Stays below a POG in the place of what a runtime had hidden the host's log with, when that had to go. */
+const MASK = '/dev/null'
+
+interface Place extends Found {
+	readonly target: AttachTarget
+	/** The detached copy to mount; -1 when it is there already. */
+	readonly tree: number
+	/** How many mounts have to go first, and what takes their place; -1 for nothing. */
+	readonly stale: number
+	readonly mask: number
+}
+
+interface Container {
+	readonly pid: number
+	readonly root: ContainerRoot
+	/** Its mounts by id. */
+	readonly mounts: ReadonlyMap<number, MountLine>
+	/** Peer groups in which the host would see what is mounted. */
+	readonly hostGroups: ReadonlySet<number>
+	readonly theirs: number
+	readonly ours: number
+}
+
+/** Does what a job says; expected failures are its answer. Throws when the process ends meanwhile. */
+export function runJob(job: AttachJob): AttachOutcome {
+	const open: number[] = []
+	try {
+		const container = enter(job.pid, open)
+		if ('problem' in container) return container
+		const outcome = job.action === 'attach' ? attach(job, container, open) : detach(job, container, open)
+		container.root.close()
+		return outcome
+	} finally {
+		for (const fd of open) close(fd)
+	}
+}
+
+/** Takes hold of a process's namespace, root and mounts. */
+function enter(pid: number, open: number[]): Container | { problem: string } {
+	const keep = (fd: number): number => (fd < 0 ? fd : (open.push(fd), fd))
+	const theirs = keep(openPath(`/proc/${pid}/ns/mnt`, O_RDONLY | O_CLOEXEC))
+	const ours = keep(openPath('/proc/thread-self/ns/mnt', O_RDONLY | O_CLOEXEC))
+	const root = keep(openPath(`/proc/${pid}/root`, O_PATH | O_DIRECTORY | O_CLOEXEC))
+	if (theirs === -ENOENT) return { problem: `There is no process ${pid}` }
+	const failed = Math.min(theirs, ours, root)
+	if (failed < 0) return { problem: `Cannot open the namespace of process ${pid}: ${errnoName(failed)}` }
+	const inode = statSync(`/proc/self/fd/${theirs}`).ino
+	for (const host of ['/proc/self/ns/mnt', '/proc/1/ns/mnt']) {
+		if (statSync(host, { throwIfNoEntry: false })?.ino !== inode) continue
+		return { problem: `Process ${pid} sees the mounts of the host: a POG there would hide the host's own log` }
+	}
+	const read = (path: string): string => readFileSync(path, 'latin1')
+	const groups = parseMountinfo(read('/proc/self/mountinfo')).flatMap(mount => [mount.shared, mount.master])
+	const mounts = parseMountinfo(read(`/proc/${pid}/mountinfo`)).map(mount => [mount.id, mount] as const)
+	const owner = rootOwner(parseIdMap(read(`/proc/${pid}/uid_map`)), parseIdMap(read(`/proc/${pid}/gid_map`)))
+	return {
+		pid,
+		root: new ContainerRoot(new NamespaceCalls(), root, owner ?? { uid: 0, gid: 0 }),
+		mounts: new Map(mounts),
+		hostGroups: new Set(groups.filter(group => group > 0)),
+		theirs,
+		ours,
+	}
+}
+
+function attach(job: AttachJob, container: Container, open: number[]): AttachOutcome {
+	const places: Place[] = []
+	const left: string[] = []
+	for (const target of job.targets) {
+		const place = prepare(target, container, open)
+		if (!('errno' in place)) places.push(place)
+		else if (target.optional || (target.existing && place.errno === -ENOENT)) left.push(place.text)
+		else return { problem: place.text }
+	}
+	const problem = inside(container, () => mountAll(places, container.root))
+	return problem === undefined ? { value: places.map(place => place.target.path), left } : { problem }
+}
+
+/** Where a target goes and what is to be mounted there, or why it cannot. */
+function prepare(target: AttachTarget, container: Container, open: number[]): Place | NotFound {
+	const { root, mounts, hostGroups } = container
+	const refuse = (errno: number, text: string): NotFound => ({ errno, text })
+	const tree = copyTree(root.calls, target.source, open)
+	if (tree === -ENOSYS) return refuse(0, `Cannot mount ${target.path}: Linux 5.12 or later is needed`)
+	if (tree < 0) return refuse(0, `Cannot take hold of ${target.source}: ${errnoName(tree)}`)
+	const found = root.find(target.path, target.existing ? undefined : target.kind)
+	if ('errno' in found) return found
+	const there = root.calls.standing(found.fd)
+	if (typeof there === 'number') return refuse(there, `Cannot look at ${target.path}: ${errnoName(there)}`)
+	if (isSame(root.calls.standing(tree), there)) return { ...found, target, tree: -1, stale: 0, mask: -1 }
+	// What an earlier POG or a dead one left, and what nothing can be mounted on, comes off first.
+	let carrier = mounts.get(there.mountId)
+	let stale = 0
+	let nameless = false
+	for (let onIt = there.mountRoot; onIt && carrier && stale < MAX_LAYERS && isInTheWay(carrier); stale++) {
+		nameless ||= isNameless(carrier)
+		const below = mounts.get(carrier.parent)
+		onIt = below?.point === carrier.point
+		carrier = below
+	}
+	if (carrier !== undefined && hostGroups.has(carrier.shared)) {
+		return refuse(
+			0,
+			`Cannot mount ${target.path}: ${carrier.point} is shared with the host, which would see it as well`,
+		)
+	}
+	return { ...found, target, tree, stale, mask: nameless ? copyTree(root.calls, MASK, open) : -1 }
+}
+
+/** A detached copy of a mount of ours that shares nothing with it; or a negative errno. */
+function copyTree(calls: NamespaceCalls, source: string, open: number[]): number {
+	const tree = calls.cloneTree(source)
+	if (tree < 0) return tree
+	open.push(tree)
+	const made = calls.makePrivate(tree)
+	return made < 0 ? made : tree
+}
+
+function mountAll(places: readonly Place[], root: ContainerRoot): string | undefined {
+	const done: Place[] = []
+	for (const place of places) {
+		if (place.tree < 0) continue
+		const answer = mountOne(place, root)
+		if (answer === 0) {
+			done.push(place)
+			continue
+		}
+		for (const { parent, name } of done.reverse()) root.calls.detachAt(parent, name)
+		return `Cannot mount ${place.target.path} in the container: ${errnoName(answer)}`
+	}
+	return undefined
+}
+
+function mountOne(place: Place, root: ContainerRoot): number {
+	let { fd } = place
+	for (let layer = 0; layer < place.stale && fd >= 0; layer++) {
+		// One that the kernel locked there stays; ours goes on top of it if it can.
+		if (root.calls.detachAt(place.parent, place.name) < 0) break
+		fd = root.again(place)
+	}
+	if (fd >= 0 && place.mask >= 0 && root.calls.moveMount(place.mask, fd) === 0) fd = root.again(place)
+	return fd < 0 ? fd : root.calls.moveMount(place.tree, fd)
+}
+
+/** Takes off what is of this POG and on top; what the container mounted over it stays. */
+function detach(job: AttachJob, container: Container, open: number[]): AttachOutcome {
+	const { root, mounts } = container
+	const found: (Found & { readonly target: AttachTarget })[] = []
+	for (const target of job.targets) {
+		const place = root.find(target.path)
+		const there = 'errno' in place ? place.errno : root.calls.standing(place.fd)
+		if ('errno' in place || typeof there === 'number' || !there.mountRoot) continue
+		const mount = mounts.get(there.mountId)
+		if (mount === undefined || !isPog(mount)) continue
+		// A POG that is gone cannot be told from another one that is gone: both are of no use.
+		const tree = copyTree(root.calls, target.source, open)
+		if (tree < 0 || isSame(root.calls.standing(tree), there)) found.push({ ...place, target })
+	}
+	const value: string[] = []
+	const problem = inside(container, () => {
+		for (const place of found) {
+			const answer = root.calls.detachAt(place.parent, place.name)
+			if (answer < 0) return `Cannot unmount ${place.target.path} in the container: ${errnoName(answer)}`
+			value.push(place.target.path)
+			if (place.target.ownPlace) root.unmake(place, place.target.kind)
+		}
+		return undefined
+	})
+	return problem === undefined ? { value, left: [] } : { problem }
+}
+
+/** Runs `act` as a thread of the container's mount namespace; what went wrong, or undefined. */
+function inside(container: Container, act: () => string | undefined): string | undefined {
+	const alone = unshareFs()
+	const joined = alone < 0 ? alone : joinMounts(container.theirs)
+	if (joined < 0) return `Cannot join the mount namespace of process ${container.pid}: ${errnoName(joined)}`
+	const problem = act()
+	// Home again, so that whatever the end of this thread looks up is not the container's.
+	joinMounts(container.ours)
+	return problem
+}
+
+function isSame(one: Standing | number, other: Standing): boolean {
+	return typeof one !== 'number' && other.mountRoot && one.device === other.device && one.ino === other.ino
+}
+
+/** A mount that a service of POGs made, ours or another's, served or dead. */
+function isPog(mount: MountLine): boolean {
+	return mount.type === 'fuse.pogs' || (mount.type === 'tmpfs' && mount.source === 'pogs')
+}
+
+/** Its file was unlinked after it was mounted (as systemd-nspawn does with its FIFO): nothing can be mounted on it. */
+function isNameless(mount: MountLine): boolean {
+	return mount.root.endsWith('//deleted')
+}
+
+function isInTheWay(mount: MountLine): boolean {
+	return isPog(mount) || isNameless(mount)
+}
