@@ -20,6 +20,8 @@ export interface AttachPlan {
 	/** Absolute path of `mount/pogs-hook`. */
 	readonly hookPath: string
 	readonly runDir: string
+	/** The runtime's base name, `runc` by default: `crun` mounts on /proc/kmsg itself. */
+	readonly runtime?: string
 	/** Who answers syslog(2); left out: the call stays as the engine's profile has it. */
 	readonly seccomp?: SyslogListener
 	/** The ring file that the container is to pay for: the hook allocates it inside the container's memory cgroup. */
@@ -70,9 +72,10 @@ function editMounts(
 			changes.push(`keep the mount of ${theirs.source ?? theirs.type ?? '?'} on ${target}`)
 			continue
 		}
-		if (target === '/proc/kmsg') {
-			// runc refuses it as a mount, so the hook makes it everywhere.
-			mounts = mounts.filter(mount => normalDestination(mount.destination) !== target)
+		// runc refuses a mount inside /proc, so a hook makes it. crun could not: in a user namespace it runs that hook too early
+		// for /proc from outside, and without the right to our directories inside.
+		if (target === '/proc/kmsg' && !/crun/.test(plan.runtime ?? '')) {
+			mounts = mounts.filter(mount => mount !== theirs)
 			procKmsg = true
 		} else {
 			mounts = placeMount(mounts, ours)
@@ -94,7 +97,8 @@ function editHooks(config: OciConfig, plan: AttachPlan, procKmsg: boolean): NonN
 		`POGS_ROOT=${config.root.path}`,
 	]
 	if (procKmsg) env.push(`POGS_PROC_KMSG=${plan.paths.procKmsg}`)
-	if (config.linux.uidMappings?.length) env.push('POGS_USERNS=1')
+	const userns = (config.linux.uidMappings?.length ?? 0) > 0
+	if (userns) env.push('POGS_USERNS=1')
 	if (plan.charge !== undefined) {
 		env.push(`POGS_CHARGE_FILE=${plan.charge.path}`, `POGS_CHARGE_BYTES=${plan.charge.bytes}`)
 	}
@@ -106,7 +110,12 @@ function editHooks(config: OciConfig, plan: AttachPlan, procKmsg: boolean): NonN
 	return {
 		...given,
 		createRuntime: withOurs('createRuntime', given?.createRuntime),
-		createContainer: withOurs('createContainer', given?.createContainer),
+		// Each start of a hook costs the container's start a millisecond or two.
+		...((procKmsg && !userns) || plan.charge !== undefined
+			? { createContainer: withOurs('createContainer', given?.createContainer) }
+			: given?.createContainer && {
+					createContainer: given.createContainer.filter(hook => hook.path !== plan.hookPath),
+				}),
 		poststop: withOurs('poststop', given?.poststop),
 	}
 }
