@@ -13,7 +13,7 @@ export interface HostCommandContext {
 }
 
 interface HostCommand {
-	/** Names of the fields, in order. */
+	/** Names of the fields, in order; one that ends in `?` may be empty. */
 	readonly fields: readonly string[]
 	/** What follows `ok`: fields joined by tabs, or nothing. */
 	run(context: HostCommandContext, fields: readonly string[]): Promise<Outcome<string>>
@@ -31,7 +31,7 @@ const COMMANDS: Readonly<Record<string, HostCommand>> = {
 	},
 	exited: { fields: ['ID'], run: ({ lifecycle }, [id = '']) => silently(lifecycle.exited(id)) },
 	hook: {
-		fields: ['ID', 'PID', 'ROOTFS', 'BUNDLE'],
+		fields: ['ID', 'PID?', 'ROOTFS', 'BUNDLE?'],
 		run: ({ bundles }, [id = '', pid = '', rootfs = '', bundle = '']) => bundles.hook(id, Number(pid), rootfs, bundle),
 	},
 }
@@ -48,13 +48,15 @@ export async function runHostCommand(context: HostCommandContext, line: string):
 	if (command === undefined) {
 		return `error Unknown command "${word}", expected one of ${Object.keys(COMMANDS).join(', ')}`
 	}
-	if (fields.length !== command.fields.length || fields.includes('')) {
+	const missing = command.fields.some((name, i) => fields[i] === '' && !name.endsWith('?'))
+	if (fields.length !== command.fields.length || missing) {
 		return `error Cannot read "${word}": expected ${[word, ...command.fields].join(' TAB ')}`
 	}
 	try {
 		const done = await command.run(context, fields)
 		if ('failure' in done) return `error ${oneLine(done.failure.message)}`
-		return done.value === '' ? 'ok' : `ok ${oneLine(done.value)}`
+		// A list carries its own tabs.
+		return done.value === '' || done.value.startsWith('\t') ? `ok${done.value}` : `ok ${oneLine(done.value)}`
 	} catch (cause) {
 		return `error Internal error: ${oneLine(cause instanceof Error ? cause.message : String(cause))}`
 	}

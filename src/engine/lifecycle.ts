@@ -27,7 +27,7 @@ export class Lifecycle {
 	}
 
 	/** A POG for a container that is about to be made. One that has its id already, from a start that failed, is replaced. */
-	async prepare(spec: PogSpec & { containerId: string }): Promise<Outcome<PogInfo>> {
+	async prepare(spec: PogSpec & { containerId: string; lowerVarLog?: string }): Promise<Outcome<PogInfo>> {
 		const stale = this.#service.table.findContainer(spec.containerId)
 		if (stale !== undefined) await this.#remove(stale)
 		return this.#service.create(spec)

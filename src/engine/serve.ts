@@ -54,7 +54,7 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 	)
 	const service = new EngineService(shard, { runDir, restarts: 0, startedAtMs: Date.now(), policy, features })
 	const lifecycle = new Lifecycle(service, () => policy.current)
-	const host = { lifecycle, bundles: new BundleAttacher(lifecycle, runDir, log) }
+	const host = { lifecycle, bundles: new BundleAttacher({ lifecycle, runDir, confDir: `${etcDir}/conf.d`, log }) }
 	const obey = async (command: number, line: string): Promise<void> => {
 		await shard.ask('answerControl', { command, line: await runHostCommand(host, line) })
 	}
