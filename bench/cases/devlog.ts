@@ -60,8 +60,11 @@ const intake = async (
 	const { stdout } = await run([program, receiver.socket, String(senders), String(messages)], client)
 	const [start = 0, sent = 0] = stdout.split(' ').map(Number)
 	if (receiver.count === undefined) return messages / (sent - start)
-	/* The last growth that was seen is the end; quiet for 100 ms is taken for the end of all growth. */
-	let end = Math.max(sent, monotonic())
+	/*
+	 * The last growth that was seen is the end; when nothing grows any more at the first look, it was done when the senders
+	 * were, but for a queue's worth. Quiet for 100 ms is taken for the end of all growth.
+	 */
+	let end = sent
 	let last = await receiver.progress()
 	for (let quietSince = monotonic(); monotonic() - quietSince < 0.1; ) {
 		await sleep(1)
