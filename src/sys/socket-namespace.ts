@@ -4,9 +4,9 @@
  * the network namespace it is made in; setns(2), unshare(2) of man-pages 6.03.
  *
  * The default is 10 messages: then a sender sleeps, and two wake-ups cost more than fifty messages. systemd raises the bound
- * at boot (DEFAULT_UNIX_MAX_DGRAM_QLEN); we do the same in a namespace of our own, because the host's settings are not ours.
+ * at boot (DEFAULT_UNIX_MAX_DGRAM_QLEN, 512); we do so in a namespace of our own, because the host's settings are not ours.
  * A socket with a path is found by its inode from every namespace. What one sender can queue stays bounded by its own send
- * buffer. Invariant: the thread is back in its own namespace when a function here returns.
+ * buffer, and charged to its cgroup. Invariant: the thread is back in its own namespace when a function here returns.
  */
 import { close, O_CLOEXEC, O_RDONLY, O_RDWR, openPath, read, write } from './io.ts'
 import { bind, result } from './libc.ts'
@@ -18,8 +18,11 @@ const setnsCall = bind('int setns(int, int)')
 const CLONE_NEWNET = 0x40000000
 const THIS_NAMESPACE = '/proc/thread-self/ns/net'
 const QUEUE_BOUND = '/proc/sys/net/unix/max_dgram_qlen'
-/** Messages; what systemd sets. */
-const DEPTH = 512
+/**
+ * Messages. A full queue wakes every sender that waits for each message taken; a full send buffer (some 280 messages of 100
+ * bytes) wakes its own sender, once it is half empty. So it is the buffers that should fill: those of a dozen busy senders.
+ */
+const DEPTH = 4096
 
 /** The namespace with the deep queues; negative when there is none to be had, or the host's are deep already. */
 let deep: number | undefined
