@@ -7,7 +7,9 @@
 import { constants } from 'node:fs'
 import { access, lstat, open, rename, rm } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
+import { ATTACH_POINTS } from './attachable.ts'
 import { checkConfig, type OciConfig, type Parsed, parseConfigText, renderConfig } from './config.ts'
+import { isBelow, normalDestination } from './place-mount.ts'
 
 /** config.json of a container with a thousand mounts has about 200 KiB. */
 const MAX_BYTES = 4 * 1024 * 1024
@@ -62,14 +64,36 @@ export function rootOf(bundle: string, config: OciConfig): string {
 }
 
 /**
- * Can a runtime make a mount point in there? Not when the file system itself is mounted read-only; `root.readonly` does not matter,
- * because a runtime makes it so afterwards.
+ * The places of a POG that a runtime cannot make in there: those missing in a file system that is itself mounted read-only.
+ * `root.readonly` does not matter, because a runtime makes it so afterwards.
  */
-export async function canMakeMountPoints(root: string): Promise<boolean> {
-	return access(root, constants.W_OK).then(
+export async function placesMissing(root: string, config: OciConfig): Promise<ReadonlySet<string>> {
+	const writable = await access(root, constants.W_OK).then(
 		() => true,
 		(error: unknown) => (error as NodeJS.ErrnoException).code !== 'EROFS',
 	)
+	const missing = new Set<string>()
+	if (writable) return missing
+	const mounts = (config.mounts ?? []).map(mount => normalDestination(mount.destination))
+	for (const { target } of ATTACH_POINTS) {
+		// Below a mount (a tmpfs on /run or /dev) the place is made there, or is there.
+		if (mounts.some(mount => mount !== '/' && isBelow(target, mount))) continue
+		if (!(await existsInside(root, target))) missing.add(target)
+	}
+	return missing
+}
+
+/** Without following any link: an image's links are for its own root, not for the host's. */
+async function existsInside(root: string, target: string): Promise<boolean> {
+	let path = root
+	for (const part of target.slice(1).split('/')) {
+		path = join(path, part)
+		const status = await lstat(path).catch(() => undefined)
+		if (status === undefined) return false
+		// The runtime resolves it inside the root; where it leads, nobody knows better.
+		if (status.isSymbolicLink()) return true
+	}
+	return true
 }
 
 function reasonOf(error: unknown): string {

@@ -24,6 +24,8 @@ export interface AttachPlan {
 	readonly runtime?: string
 	/** Who answers syslog(2); left out: the call stays as the engine's profile has it. */
 	readonly seccomp?: SyslogListener
+	/** Targets that the root file system has no place for and gets none: see `placesMissing`. */
+	readonly leaveOut?: ReadonlySet<string>
 	/** The ring file that the container is to pay for: the hook allocates it inside the container's memory cgroup. */
 	readonly charge?: { readonly path: string; readonly bytes: number }
 }
@@ -65,6 +67,10 @@ function editMounts(
 	let mounts = config.mounts ?? []
 	let procKmsg = false
 	for (const { source, target, rival } of pointsOf(plan.attach)) {
+		if (plan.leaveOut?.has(target)) {
+			changes.push(`leave out ${target}: its place is missing in a read-only root file system`)
+			continue
+		}
 		const theirs = mounts.find(mount => normalDestination(mount.destination) === target)
 		const ours = { destination: target, type: 'bind', source: plan.paths[source], options: BIND }
 		// An empty tmpfs is no volume of somebody's.

@@ -83,7 +83,7 @@ export const SETTINGS: Readonly<Record<string, SettingRule>> = {
 	attach: {
 		what: 'what is put into the container',
 		read: (text, settings) => {
-			const words = text.split(/[\s,]+/).filter(word => word !== '')
+			const words = text.split(/[\s,+]+/).filter(word => word !== '')
 			if (words.length === 1 && words[0] === 'none') settings.attach = new Set()
 			else if (words.length === 1 && words[0] === 'all') settings.attach = ATTACH_ALL
 			else if (words.length === 0 || !words.every(isAttachable)) return ALL_WORDS
