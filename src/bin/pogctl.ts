@@ -12,6 +12,8 @@ import {
 	parseFacilities,
 	parseName,
 	parseOwner,
+	parseParts,
+	parsePid,
 	parsePriority,
 	parseQuota,
 	parseRing,
@@ -21,6 +23,7 @@ import {
 import type { Priority, Understood } from '../control/command/arguments.ts'
 import { EXIT, fail } from '../control/command/context.ts'
 import type { Context } from '../control/command/context.ts'
+import type { AttachRequest } from '../control/service.ts'
 import type { CreateOptions } from '../control/command/pogs.ts'
 import { readVersion } from '../lib/version.ts'
 
@@ -202,6 +205,28 @@ leaf(program, 'resize', 'change the size of the ring; the newest records stay', 
 	.action(async (name: string, sizeBytes: number, _options: unknown, command: Command) => {
 		const { resize } = await import('../control/command/pogs.ts')
 		exitCode = await resize(contextOf(command), name, sizeBytes)
+	})
+
+leaf(
+	program,
+	'attach',
+	'mount a POG in a container that runs; it is made when there is none of that name',
+	'pogctl attach web --pid 4711',
+	'pogctl attach web --pid 4711 --parts kmsg,devlog',
+)
+	.argument('<name>', 'POG', taking(parseName))
+	.requiredOption('--pid <pid>', 'a process of the container, as the host sees it', taking(parsePid))
+	.option('--parts <list>', 'of kmsg, devlog, varlog, conf (default: all)', taking(parseParts))
+	.action(async (name: string, options: AttachRequest, command: Command) => {
+		const { attach } = await import('../control/command/pogs.ts')
+		exitCode = await attach(contextOf(command), name, options)
+	})
+
+leaf(program, 'detach', 'take a POG out of its container; the POG stays', 'pogctl detach web')
+	.argument('<name>', 'POG', taking(parseName))
+	.action(async (name: string, _options: unknown, command: Command) => {
+		const { detach } = await import('../control/command/pogs.ts')
+		exitCode = await detach(contextOf(command), name)
 	})
 
 const conf = withGlobals(program.command('conf')).description('read, set, edit and check the syslog.conf of a POG')

@@ -7,7 +7,7 @@
  */
 import type { Diagnostic } from '../lib/diagnostic.ts'
 import type { PogInfo, RecordInfo } from '../pog/info.ts'
-import type { PogSpec, RecordFilter, ServiceInfo } from './service.ts'
+import type { AttachReport, AttachRequest, PogSpec, RecordFilter, ServiceInfo } from './service.ts'
 
 /** Text bytes that a ring may have. */
 export const RING_BYTES = { min: 64 * 1024, max: 64 * 1024 * 1024 } as const
@@ -46,6 +46,8 @@ export interface Calls {
 	readConf: Call<Named, None, undefined, { text: string; state: PogInfo['conf']['state']; diagnostics: Diagnostic[] }>
 	writeConf: Call<Named, None, { text: string }, { diagnostics: Diagnostic[] }>
 	resetConf: Call<Named, None, undefined, null>
+	attach: Call<Named, None, AttachRequest, AttachReport>
+	detach: Call<Named, None, undefined, AttachReport>
 	metrics: Call<None, None, undefined, string>
 }
 export type CallName = keyof Calls
@@ -80,6 +82,8 @@ export const CALLS: Readonly<Record<CallName, CallShape>> = {
 	readConf: { ...GET, path: '/v1/pogs/:name/conf', summary: 'configuration of a POG' },
 	writeConf: { ...PUT, path: '/v1/pogs/:name/conf', summary: 'set the configuration of a POG' },
 	resetConf: { ...DELETE, path: '/v1/pogs/:name/conf', summary: 'back to the default configuration' },
+	attach: { ...PUT, path: '/v1/pogs/:name/container', summary: 'mount a POG in a running container' },
+	detach: { ...DELETE, path: '/v1/pogs/:name/container', summary: 'take a POG out of its container' },
 	metrics: { ...GET, reply: 'text', path: '/metrics', summary: 'Prometheus text' },
 }
 

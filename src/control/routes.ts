@@ -47,6 +47,8 @@ export function bindRoutes(service: PogService, renderMetrics: () => Promise<str
 		readConf: ({ params }) => service.readConf(params.name),
 		writeConf: ({ params, body }) => service.writeConf(params.name, body.text),
 		resetConf: ({ params }) => service.resetConf(params.name),
+		attach: ({ params, body }) => service.attach(params.name, body),
+		detach: ({ params }) => service.detach(params.name),
 		metrics: async () => ({ value: await renderMetrics() }),
 	}
 	const entries = (Object.keys(handlers) as CallName[]).map(call => [call, bind(call, handlers)] as const)

@@ -9,7 +9,8 @@ import { facilityByName } from '../record/facility.ts'
 import { severityByName } from '../record/severity.ts'
 import { RING_BYTES } from './calls.ts'
 import type { CallName, Calls, NewRecord } from './calls.ts'
-import type { PogSpec, RecordFilter } from './service.ts'
+import { ATTACH_PARTS } from './service.ts'
+import type { AttachRequest, PogSpec, RecordFilter } from './service.ts'
 
 /** A POG's name: also a file name below the run directory and a label of metrics. */
 const name = z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$/, {
@@ -81,6 +82,14 @@ const filter: z.ZodType<RecordFilter> = z.strictObject({
 	follow: switched.exactOptional(),
 })
 
+const attachRequest: z.ZodType<AttachRequest> = z.strictObject({
+	pid: z
+		.int()
+		.min(1)
+		.max(2 ** 22),
+	parts: z.array(z.enum(ATTACH_PARTS)).exactOptional(),
+})
+
 const none = z.strictObject({})
 const noBody = z.undefined({ error: 'expected no body' })
 const PLAIN = { query: none, body: noBody }
@@ -102,6 +111,8 @@ export const SCHEMAS: Schemas = {
 	readConf: PLAIN,
 	writeConf: { query: none, body: z.strictObject({ text: z.string() }) },
 	resetConf: PLAIN,
+	attach: { query: none, body: attachRequest },
+	detach: PLAIN,
 	metrics: PLAIN,
 }
 

@@ -44,6 +44,24 @@ export interface ServiceInfo {
 	features: Record<string, string | number | boolean>
 }
 
+/** What of a POG can be put into a container; /run/pog always comes along. */
+export const ATTACH_PARTS = ['kmsg', 'devlog', 'varlog', 'conf'] as const
+export type AttachPart = (typeof ATTACH_PARTS)[number]
+
+export interface AttachRequest {
+	/** Any process of the container, as the host sees it. */
+	pid: number
+	/** All of them by default. */
+	parts?: readonly AttachPart[]
+}
+
+export interface AttachReport {
+	/** Paths in the container. */
+	done: readonly string[]
+	/** What was left out, each with its reason. */
+	left: readonly string[]
+}
+
 export interface RecordFilter {
 	/** Only the last N that match, before following. */
 	last?: number
@@ -71,6 +89,10 @@ export interface PogService {
 	readConf(name: string): Promise<Outcome<{ text: string; state: PogInfo['conf']['state']; diagnostics: Diagnostic[] }>>
 	writeConf(name: string, text: string): Promise<Outcome<{ diagnostics: Diagnostic[] }>>
 	resetConf(name: string): Promise<Outcome<null>>
+	/** Mounts a POG in a container that runs, made first when there is none of that name. */
+	attach(name: string, request: AttachRequest): Promise<Outcome<AttachReport>>
+	/** Takes it out of that container again; the POG stays. */
+	detach(name: string): Promise<Outcome<AttachReport>>
 	/** Records in order of arrival; of all POGs and the host merged by time when `name` is null. Ends when `signal` aborts. */
 	records(name: string | null, filter: RecordFilter, signal: AbortSignal): Outcome<AsyncIterable<RecordInfo>>
 }

@@ -75,7 +75,10 @@ export class BundleAttacher {
 		const made = await this.#make(containerId, config, settings, rootfs)
 		if ('failure' in made) return made
 		const { paths, name } = made.value
-		this.#hooked.set(containerId, pointsOf(settings.attach).flatMap(({ source, target }) => [paths[source], target]))
+		this.#hooked.set(
+			containerId,
+			pointsOf(settings.attach).flatMap(({ source, target }) => [paths[source], target]),
+		)
 		await lifecycle.started(containerId, pid)
 		log('info', 'hooked', { container: containerId, pog: name })
 		return { value: '' }
@@ -122,7 +125,10 @@ function specOf(
 	conf: string | undefined,
 ): PogSpec & { containerId: string } {
 	const short = /^[0-9a-f]{32,}$/.test(containerId) ? containerId.slice(0, SHORT_ID) : containerId
-	const legal = short.replace(/[^A-Za-z0-9._-]/g, '-').replace(/^[.-]+/, '').slice(0, 64)
+	const legal = short
+		.replace(/[^A-Za-z0-9._-]/g, '-')
+		.replace(/^[.-]+/, '')
+		.slice(0, 64)
 	const { hostname } = config
 	return {
 		name: settings.name ?? (legal === '' ? 'container' : legal),

@@ -2,7 +2,19 @@
  * The control plane: what the API asks, done with the POG table and the shard. Runs in the main thread and never
  * changes a POG itself.
  */
-import type { Failure, Outcome, PogService, PogSpec, RecordFilter, ServiceInfo } from '../control/service.ts'
+import { attachRunning, detachRunning } from '../attach/attach-running.ts'
+import { firstProcess, ownerOfProcess } from '../attach/process.ts'
+import {
+	ATTACH_PARTS,
+	type AttachReport,
+	type AttachRequest,
+	type Failure,
+	type Outcome,
+	type PogService,
+	type PogSpec,
+	type RecordFilter,
+	type ServiceInfo,
+} from '../control/service.ts'
 import { readVersion } from '../lib/version.ts'
 import { formatSize } from '../lib/size.ts'
 import type { PogInfo, RecordInfo } from '../pog/info.ts'
@@ -162,6 +174,40 @@ export class EngineService implements PogService {
 		return this.#withPog(name, ({ id }) => this.#ask('resetConf', { id }))
 	}
 
+	async attach(name: string, request: AttachRequest): Promise<Outcome<AttachReport>> {
+		const owner = ownerOfProcess(request.pid)
+		if (owner === undefined) return failure(404, `No process has the id ${request.pid}`)
+		const fresh = this.table.find(name) === undefined && !isHost(name)
+		const made = fresh ? await this.create({ name, owner }) : null
+		if (made !== null && 'failure' in made) return made
+		return this.#withPog(name, async entry => {
+			const attach = new Set(request.parts ?? ATTACH_PARTS)
+			const problem = entry.status === 'exited' ? `The container of "${name}" is gone` : attachedElsewhere(entry)
+			if (problem !== undefined) return failure(409, problem)
+			const outcome = await attachRunning({ pid: request.pid, paths: entry.store.paths, attach })
+			if ('problem' in outcome) {
+				if (fresh) await this.remove(name)
+				return failure(422, outcome.problem)
+			}
+			entry.attached = { pid: request.pid, parts: attach }
+			entry.status = 'running'
+			await this.watch(entry, firstProcess(request.pid))
+			return { value: { done: outcome.value, left: outcome.left } }
+		})
+	}
+
+	detach(name: string): Promise<Outcome<AttachReport>> {
+		return this.#withPog(name, async entry => {
+			if (entry.attached === undefined) return failure(409, `"${name}" was not mounted by "pogctl attach"`)
+			const { pid, parts } = entry.attached
+			const outcome = await detachRunning({ pid, paths: entry.store.paths, attach: parts })
+			if ('problem' in outcome) return failure(422, outcome.problem)
+			delete entry.attached
+			entry.status = 'created'
+			return { value: { done: outcome.value, left: outcome.left } }
+		})
+	}
+
 	records(name: string | null, filter: RecordFilter, signal: AbortSignal): Outcome<AsyncIterable<RecordInfo>> {
 		if (name !== null) {
 			const source = isHost(name) ? new HostLog() : this.#reader(this.table.find(name))
@@ -198,6 +244,11 @@ export class EngineService implements PogService {
 
 function isHost(name: string): boolean {
 	return name === HOST_NAME || name === '0'
+}
+
+function attachedElsewhere(entry: TableEntry): string | undefined {
+	if (entry.attached === undefined) return undefined
+	return `"${entry.name}" is mounted in the container of process ${entry.attached.pid}: "pogctl detach" it first`
 }
 
 function failure(status: Failure['failure']['status'], message: string): Failure {

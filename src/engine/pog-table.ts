@@ -4,7 +4,7 @@
  */
 import type { PogInfo, PogStatus } from '../pog/info.ts'
 import type { PogFigures } from '../pog/describe.ts'
-import type { PogSpec } from '../control/service.ts'
+import type { AttachPart, PogSpec } from '../control/service.ts'
 import { HOST_NAME } from './host-log.ts'
 import type { Store } from './store.ts'
 
@@ -14,6 +14,8 @@ export interface TableEntry {
 	readonly containerId: string
 	status: PogStatus
 	readonly store: Store
+	/** The running container it was mounted in by `attach`. */
+	attached?: { readonly pid: number; readonly parts: ReadonlySet<AttachPart> }
 }
 
 /** Fewer characters of a container's id say nothing. */

@@ -4,7 +4,16 @@
  * Deterministic: times and ids are fixed, so that outputs can be compared to the byte.
  */
 import { EventEmitter, once } from 'node:events'
-import type { Failure, Outcome, PogService, PogSpec, RecordFilter, ServiceInfo } from '../../src/control/service.ts'
+import type {
+	AttachReport,
+	AttachRequest,
+	Failure,
+	Outcome,
+	PogService,
+	PogSpec,
+	RecordFilter,
+	ServiceInfo,
+} from '../../src/control/service.ts'
 import type { Diagnostic } from '../../src/lib/diagnostic.ts'
 import type { PogInfo, RecordInfo } from '../../src/pog/info.ts'
 
@@ -153,6 +162,16 @@ export class ServiceDouble implements PogService {
 			this.confs.set(name, text)
 			return { value: { diagnostics: text.includes('wrn') ? [BAD_LINE] : [] } }
 		})
+	}
+
+	async attach(name: string, request: AttachRequest): Promise<Outcome<AttachReport>> {
+		return this.#with(name, () => ({
+			value: { done: ['/dev/log'], left: request.pid === 1 ? ['/var/log: busy'] : [] },
+		}))
+	}
+
+	async detach(name: string): Promise<Outcome<AttachReport>> {
+		return this.#with(name, () => ({ value: { done: ['/dev/log'], left: [] } }))
 	}
 
 	async resetConf(name: string): Promise<Outcome<null>> {

@@ -3,6 +3,8 @@
  *
  * Every parser is total: it answers a value, or what was expected instead.
  */
+import { ATTACH_PARTS } from '../service.ts'
+import type { AttachPart } from '../service.ts'
 import { INSTANT_FORMS, parseInstant } from '../../lib/instant.ts'
 import { formatSize, parseSize, SIZE_FORMS } from '../../lib/size.ts'
 import { FACILITIES, facilityByName } from '../../record/facility.ts'
@@ -82,4 +84,15 @@ export function parseOwner(text: string): Understood<{ uid: number; gid: number 
 /** A POG's name: the service knows the rest of the rule, but nothing must not become another path of the API. */
 export function parseName(text: string): Understood<string> {
 	return text === '' ? { expected: 'Expected the name of a POG' } : { value: text }
+}
+
+export function parsePid(text: string): Understood<number> {
+	return /^[1-9][0-9]{0,6}$/.test(text) ? { value: Number(text) } : { expected: 'Expected a process id' }
+}
+
+export function parseParts(text: string): Understood<AttachPart[]> {
+	const words = text.split(',').map(word => word.trim())
+	const parts = ATTACH_PARTS.filter(part => words.includes(part))
+	if (parts.length === new Set(words).size) return { value: parts }
+	return { expected: `Expected some of ${ATTACH_PARTS.join(', ')}, separated by commas` }
 }

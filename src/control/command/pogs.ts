@@ -1,5 +1,5 @@
 /**
- * The commands about POGs as a whole: create, rm, ls, show, clear, resize.
+ * The commands about POGs as a whole: create, rm, ls, show, clear, resize, attach, detach.
  *
  * Each answers its exit code. The bind sources that `create` and `show` print are the contract with whoever starts the container.
  */
@@ -7,7 +7,8 @@ import { readFile } from 'node:fs/promises'
 import { DROP_REASONS, ORIGINS } from '../../pog/info.ts'
 import type { DropReason, PogInfo, PogPaths } from '../../pog/info.ts'
 import { formatSize } from '../../lib/size.ts'
-import type { PogSpec, ServiceInfo } from '../service.ts'
+import type { Answered } from '../client.ts'
+import type { AttachReport, AttachRequest, PogSpec, ServiceInfo } from '../service.ts'
 import { countDiagnostics, EXIT, fail, failHere, printDiagnostics, printJson, printLines } from './context.ts'
 import type { Context } from './context.ts'
 import { renderPairs, renderTable } from './table.ts'
@@ -141,6 +142,24 @@ export async function resize(context: Context, name: string, sizeBytes: number):
 	if (context.json) await printJson(context, answer.value)
 	else await printLines(context, [`${name}: ring ${formatSize(answer.value.ring.sizeBytes)}`])
 	return EXIT.ok
+}
+
+/** Mounts a POG in a running container. What could not be mounted is told, with exit code 1. */
+export async function attach(context: Context, name: string, request: AttachRequest): Promise<number> {
+	return report(context, await context.client.call('attach', { params: { name }, body: request }), 'mounted')
+}
+
+/** Takes a POG out of its container. */
+export async function detach(context: Context, name: string): Promise<number> {
+	return report(context, await context.client.call('detach', { params: { name } }), 'unmounted')
+}
+
+async function report(context: Context, answer: Answered<AttachReport>, word: string): Promise<number> {
+	if ('failure' in answer) return fail(context, answer.failure)
+	const { done, left } = answer.value
+	if (context.json) await printJson(context, answer.value)
+	else await printLines(context, [...done.map(path => `${word} ${path}`), ...left.map(reason => `left out: ${reason}`)])
+	return left.length > 0 ? EXIT.failed : EXIT.ok
 }
 
 export interface Input {
