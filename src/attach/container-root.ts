@@ -73,7 +73,8 @@ export class ContainerRoot {
 	find(path: string, make?: 'file' | 'directory'): Found | NotFound {
 		const { directory, name } = splitPath(path)
 		const parent = this.#directory(directory, make !== undefined)
-		if (parent < 0) return { errno: parent, text: `Cannot find ${directory} in the container: ${errnoName(parent)}` }
+		const verb = make === undefined ? 'find' : 'make'
+		if (parent < 0) return { errno: parent, text: `Cannot ${verb} ${directory} in the container: ${errnoName(parent)}` }
 		let fd = this.again({ parent, name })
 		if (fd === -ENOENT && make !== undefined) {
 			const made = this.#make(parent, name, make)

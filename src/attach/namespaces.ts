@@ -62,9 +62,10 @@ function enter(pid: number, open: number[]): Container | { problem: string } {
 	if (theirs === -ENOENT) return { problem: `There is no process ${pid}` }
 	const failed = Math.min(theirs, ours, root)
 	if (failed < 0) return { problem: `Cannot open the namespace of process ${pid}: ${errnoName(failed)}` }
-	const inode = statSync(`/proc/self/fd/${theirs}`).ino
-	for (const host of ['/proc/self/ns/mnt', '/proc/1/ns/mnt']) {
-		if (statSync(host, { throwIfNoEntry: false })?.ino !== inode) continue
+	const inode = (fd: number): number => statSync(`/proc/self/fd/${fd}`).ino
+	// The host's are those of the first process; where that one is not ours to look at, our own have to do.
+	const first = keep(openPath('/proc/1/ns/mnt', O_RDONLY | O_CLOEXEC))
+	if ([ours, first].some(host => host >= 0 && inode(host) === inode(theirs))) {
 		return { problem: `Process ${pid} sees the mounts of the host: a POG there would hide the host's own log` }
 	}
 	const read = (path: string): string => readFileSync(path, 'latin1')
