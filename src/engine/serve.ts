@@ -4,7 +4,9 @@
 import { mkdirSync, readFileSync, rmdirSync } from 'node:fs'
 import { apiSocketPath } from '../control/calls.ts'
 import { startApi } from '../control/api.ts'
-import { errnoName } from '../lib/errno.ts'
+import { EAGAIN, errnoName } from '../lib/errno.ts'
+import { close } from '../sys/io.ts'
+import { lockDirectory } from '../sys/lock.ts'
 import { mountFuse, unmount } from '../sys/mount.ts'
 import { BundleAttacher } from './bundle-attacher.ts'
 import { runHostCommand } from './host-commands.ts'
@@ -36,6 +38,14 @@ const POGCTL_INSIDE = new URL('../../mount/pogctl-inside.sh', import.meta.url)
 export async function serve(options: ServeOptions): Promise<{ value: Service } | { problem: string }> {
 	const { runDir, etcDir, log } = options
 	mkdirSync(runDir, { recursive: true, mode: 0o700 })
+	const lock = lockDirectory(runDir)
+	if (lock === -EAGAIN) {
+		return { problem: `Another pogshim serves ${runDir}: stop it, or choose another --run-dir` }
+	}
+	if (lock < 0) return { problem: `Cannot lock ${runDir}: ${errnoName(lock)}` }
+	const leftovers = releaseLeftovers(runDir)
+	unmountControl(runDir)
+	if (leftovers.length > 0) log('warn', 'removed what a service that was killed left', { pogs: leftovers.join(' ') })
 	let stopping = false
 	const features: Record<string, string | number | boolean> = { transport: 'kernel' }
 	const policy = watchPolicy(etcDir, log, next => {
@@ -68,12 +78,9 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 		stopping = true
 		await shard.ask('stop', null)
 		await policy.close()
+		close(lock)
 		return api
 	}
-	// Only now is it certain that no other service lives in this run directory.
-	const leftovers = releaseLeftovers(runDir)
-	unmountControl(runDir)
-	if (leftovers.length > 0) log('warn', 'removed what a service that was killed left', { pogs: leftovers.join(' ') })
 	const control = await mountControl(runDir, shard)
 	if (control !== undefined) log('warn', control)
 	return {
@@ -84,6 +91,7 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 				await policy.close()
 				await service.close()
 				unmountControl(runDir)
+				close(lock)
 			},
 		},
 	}
