@@ -34,7 +34,7 @@ export type ReadIncludes = (pattern: string) => readonly { file: string; text: s
 const COMPILED = new LRUCache<string, Configuration>({
 	max: 256,
 	maxSize: 16 << 20,
-	sizeCalculation: (_, text) => text.length + 1,
+	sizeCalculation: (_, key) => key.length,
 })
 
 export class Configured {
@@ -49,7 +49,6 @@ export class Configured {
 	readonly #pog: Pog
 	/** Whether the container (or the host, for this POG) has given a text of its own. */
 	#own = false
-	#inForce: Configuration
 	/** Views for which no route bit was left, until the owner was told. */
 	readonly #refused: string[] = []
 
@@ -62,8 +61,7 @@ export class Configured {
 		this.diagnostics = parsed.diagnostics
 		this.state = parsed.usable ? (this.#own ? 'own' : 'default') : 'kept'
 		// The very first configuration has none before it: the host's default is the last good one.
-		this.#inForce = parsed.usable ? parsed : this.#parse(pog.policy.defaultConf)
-		this.routes = this.#activate(this.#inForce)
+		this.routes = this.#activate(parsed.usable ? parsed : this.#parse(pog.policy.defaultConf))
 	}
 
 	/** Writes what is wrong with the first configuration into the log, once there is one. */
@@ -96,7 +94,6 @@ export class Configured {
 		this.diagnostics = parsed.diagnostics
 		if (parsed.usable) {
 			this.state = this.#own ? 'own' : 'default'
-			this.#inForce = parsed
 			this.routes = this.#activate(parsed)
 			this.#pog.setRoutes(this.routes)
 			this.onViews()
@@ -106,7 +103,9 @@ export class Configured {
 	}
 
 	#parse(text: string): Configuration {
-		const known = COMPILED.get(text)
+		const { confBytes, confFiles } = this.#pog.limits
+		const key = `${confBytes} ${confFiles} ${text}`
+		const known = COMPILED.get(key)
 		if (known !== undefined) return known
 		let included = false
 		const parsed = parseConfiguration(Buffer.from(text, 'latin1'), {
@@ -115,17 +114,19 @@ export class Configured {
 				included = true
 				return this.readIncludes(pattern)
 			},
-			limits: { ...CONF_LIMITS, textBytes: this.#pog.limits.confBytes, files: this.#pog.limits.confFiles },
+			limits: { ...CONF_LIMITS, textBytes: confBytes, files: confFiles },
 		})
 		// What a container's own files say is its own: never shared by content.
-		if (!included) COMPILED.set(text, parsed)
+		if (!included) COMPILED.set(key, parsed)
 		return parsed
 	}
 
 	#activate(configuration: Configuration): Routes {
 		const { views } = this.#pog
+		// Files that stay in force keep their bits: only then is there something to give up for new ones.
+		const named = new Set(configuration.rules.map(({ action }) => destination(action)?.path))
 		for (const view of views.all) {
-			view.live = false
+			view.live = named.has(view.path) && view.endSeq === Number.POSITIVE_INFINITY
 			view.rotation = null
 		}
 		this.rules = configuration.rules.length
@@ -133,7 +134,8 @@ export class Configured {
 			localHostname: this.#pog.hostname,
 		})
 		// A file that no rule names any more stays while it holds something, as on any system.
-		for (const view of [...views.all]) {
+		const present = [...views.all]
+		for (const view of present) {
 			const abandoned = !view.live && view.bit !== ALL_BIT && view.endSeq === Number.POSITIVE_INFINITY
 			if (abandoned && views.extent(view).records === 0) views.drop(view)
 		}
@@ -149,10 +151,8 @@ export class Configured {
 			this.#refused.push(target.path)
 			return -1
 		}
-		if (!view.live) {
-			view.live = true
-			if (action.kind === 'file' && action.rotate !== null) view.rotation = action.rotate
-		}
+		view.live = true
+		if (action.kind === 'file') view.rotation = action.rotate
 		return view.bit
 	}
 
@@ -163,7 +163,7 @@ export class Configured {
 			pog.tell(diagnostic.level === 'error' ? SEVERITY_ERR : SEVERITY_WARNING, formatDiagnostic(diagnostic))
 		}
 		for (const path of this.#refused.splice(0)) {
-			pog.tell(SEVERITY_ERR, `${CONF_FILE}: no room for another file: /${path} is not written`)
+			pog.tell(SEVERITY_ERR, `${CONF_FILE}: no room for another file: /${textOfPath(path)} is not written`)
 		}
 		const more = diagnostics.length - MAX_TOLD_DIAGNOSTICS
 		if (more > 0) pog.tell(SEVERITY_ERR, `${CONF_FILE}: ${more} more, see /run/pog/status`)
@@ -176,10 +176,16 @@ export class Configured {
 	}
 }
 
+/** A path of the tree, which is bytes, as text. */
+export function textOfPath(path: string): string {
+	return Buffer.from(path, 'latin1').toString()
+}
+
 function destination(action: Action): { path: string; format: LineFormat } | null {
 	switch (action.kind) {
 		case 'file':
-			return { path: action.path.slice(1), format: action.format }
+			// File names are bytes in this program, one a character; a configuration is text.
+			return { path: Buffer.from(action.path.slice(1)).toString('latin1'), format: action.format }
 		case 'console':
 			return { path: CONSOLE_VIEW, format: 'RFC3164' }
 		case 'users':

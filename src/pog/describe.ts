@@ -1,4 +1,5 @@
 /** A POG in figures: what `PogInfo` says that the domain itself knows. */
+import { textOfPath } from './configured.ts'
 import type { PogInfo } from './info.ts'
 import type { Pog } from './pog.ts'
 
@@ -11,7 +12,7 @@ export function describePog(pog: Pog): PogFigures {
 	for (const view of pog.views.all) {
 		if (view.hidden) continue
 		const { base, head, records } = pog.views.extent(view)
-		views.push({ path: view.path, sizeBytes: head - base, records })
+		views.push({ path: textOfPath(view.path), sizeBytes: head - base, records })
 	}
 	return {
 		id: pog.id,

@@ -11,6 +11,8 @@ import type { Ring } from '../ring/ring.ts'
 import type { Pog } from './pog.ts'
 
 const KMSG_MASK = FLAG.kmsg << 24
+/** How many records are looked at one by one before bisecting. */
+const NEAR_RECORDS = 16
 
 export class KmsgLog {
 	readonly #pog: Pog
@@ -53,16 +55,19 @@ export class KmsgLog {
 			if (ring.kmsgSeq(middle) > kmsgSeq) high = middle
 			else low = middle + 1
 		}
+		// What is behind has a greater number, so this is the last record with its own: the kmsg record itself.
 		const found = low - 1
-		return found >= ring.tailSeq && isKmsg(ring, found) ? found : this.following(low)
+		return found >= ring.tailSeq ? found : this.find(this.oldest)
 	}
 
 	/** The first kmsg record at or after a ring sequence number; the head when there is none. */
 	following(seq: number): number {
 		const ring = this.#pog.ring
-		let at = Math.max(seq, ring.tailSeq)
-		while (at < ring.headSeq && !isKmsg(ring, at)) at++
-		return at
+		const first = Math.max(seq, ring.tailSeq)
+		const near = Math.min(first + NEAR_RECORDS, ring.headSeq)
+		for (let at = first; at < near; at++) if (isKmsg(ring, at)) return at
+		// Its number is known here already, and there may be very many others before it.
+		return near >= ring.headSeq ? ring.headSeq : this.find(ring.kmsgSeq(near))
 	}
 
 	/** The shared position: the next record /proc/kmsg and syslog(2) READ give, and how much of it was read already. */
@@ -75,6 +80,8 @@ export class KmsgLog {
 
 	setShared(seq: number, partial: number): void {
 		const { floats } = this.#pog.ring
+		// Killed between two stores, a reader gets a record again, never the middle of another one.
+		if (floats[FIELD.syslogSeq] !== seq) floats[FIELD.syslogPartial] = 0
 		floats[FIELD.syslogSeq] = seq
 		floats[FIELD.syslogPartial] = partial
 	}

@@ -8,6 +8,10 @@ export interface Limits {
 	confFiles: number
 	/** Open handles of one POG. */
 	handles: number
+	/** Views in one POG's tree, rotated ones too. */
+	views: number
+	/** Directory entries that one POG's open directories hold. */
+	listedEntries: number
 	/** Reads of one POG that wait for a record. */
 	pendingReads: number
 }
@@ -17,6 +21,8 @@ export const DEFAULT_LIMITS: Limits = {
 	confBytes: 1024 * 1024,
 	confFiles: 32,
 	handles: 8192,
+	views: 256,
+	listedEntries: 1 << 18,
 	pendingReads: 4096,
 }
 

@@ -19,7 +19,8 @@ import { Ledger, ORIGIN_CODE } from './ledger.ts'
 import type { Limits, PogPolicy } from './limits.ts'
 import { RecordSubject } from './subject.ts'
 import { ALL_BIT } from '../ring/view-index.ts'
-import { type View, ViewTable } from './views.ts'
+import { rotate } from './rotation.ts'
+import { routeBit, type View, ViewTable } from './views.ts'
 import { Rfc5424Lines } from './view-lines.ts'
 
 /** Who sent a message, as the kernel vouches for it; pid in the container's namespace, 0 when unknown. */
@@ -49,6 +50,7 @@ const SHOWN_AS_KMSG = FLAG.all | FLAG.kmsg
 /** Tags longer than this are text: the descriptor counts a tag's bytes in one byte. */
 const MAX_TAG_BYTES = 200
 const MAX_PROCID_BYTES = 200
+const MAX_HOSTNAME_BYTES = 64
 const SEVERITY_WARNING = 4
 const FACILITY_SYSLOG = 5
 
@@ -79,18 +81,22 @@ export class Pog {
 		this.ring = ring
 		this.id = options.id
 		this.name = options.name
-		this.hostname = options.hostname
+		this.hostname = hostnameOf(options.hostname)
 		this.owner = options.owner
 		this.limits = options.limits
 		this.policy = options.policy
 		this.clock = options.clock
 		this.createdUs = options.clock.realtimeUs(options.clock.monotonicUs())
-		this.head = new LineHead(options.hostname)
+		this.head = new LineHead(this.hostname)
 		this.ledger = new Ledger(ring)
-		this.#subject = new RecordSubject(options.hostname)
-		this.rfc5424 = new Rfc5424Lines(options.hostname)
-		this.views = new ViewTable(ring, { RFC3164: null, RFC5424: (from, seq) => this.rfc5424.size(from, seq) })
-		this.views.ensure('run/pog/log', 'RFC3164', ALL_BIT)
+		this.#subject = new RecordSubject(this.hostname)
+		this.rfc5424 = new Rfc5424Lines(this.hostname)
+		this.views = new ViewTable(
+			ring,
+			{ RFC3164: null, RFC5424: (from, seq) => this.rfc5424.size(from, seq) },
+			options.limits.views,
+		)
+		this.views.addAll('run/pog/log')
 		this.configured = new Configured(this, options.conf ?? null)
 		this.#routes = this.configured.routes
 		this.configured.tellFirst()
@@ -161,7 +167,7 @@ export class Pog {
 			d.severity = 5
 			d.origin = ORIGIN_CODE.file
 			d.flags = FLAG.raw
-			d.routes = 1 << view.bit
+			d.routes = routeBit(view)
 			d.lineBytes = size
 			d.extraBytes = 0
 			d.tagOffset = 0
@@ -170,7 +176,7 @@ export class Pog {
 			this.ring.commit(d)
 			this.ledger.accept(d.origin)
 		}
-		if ((this.views.hiddenBits & (1 << view.bit)) !== 0) this.views.reveal(1 << view.bit)
+		if ((this.views.hiddenBits & routeBit(view)) !== 0) this.views.reveal(routeBit(view))
 	}
 
 	#stamp(d: Descriptor, sender: Sender): void {
@@ -248,19 +254,21 @@ export class Pog {
 		this.ring = ring
 	}
 
-	/** The line a reader gets in place of records that were overwritten before it read them. */
-	lossNote(records: number): Uint8Array {
-		const nowUs = this.clock.realtimeUs(this.clock.monotonicUs())
-		this.head.update(nowUs)
-		const text = Buffer.from(
-			`pogs: ${records} ${records === 1 ? 'record' : 'records'} lost: overwritten before they were read\n`,
-		)
-		return Buffer.concat([this.head.bytes, text])
+	/**
+	 * The line a reader gets in place of records that were overwritten before it read them: the longest form that fits into
+	 * the bytes it takes the place of; undefined when none does.
+	 */
+	lossNote(records: number, roomBytes: number): Uint8Array | undefined {
+		this.head.update(this.clock.realtimeUs(this.clock.monotonicUs()))
+		const lost = `${records} ${records === 1 ? 'record' : 'records'} lost`
+		const whole = Buffer.concat([this.head.bytes, Buffer.from(`pogs: ${lost}: overwritten before they were read\n`)])
+		return [whole, Buffer.from(`${lost}\n`)].find(note => note.length <= roomBytes)
 	}
 
 	/** Applies what follows from time passing: rotations that became due. */
 	tick(): void {
-		for (const view of [...this.views.all]) if (view.rotation !== null && view.live) this.views.rotate(view)
+		const views = [...this.views.all]
+		for (const view of views) rotate(this.views, view)
 	}
 
 	/** A record was refused at the door: counted, and told to its owner. */
@@ -268,6 +276,14 @@ export class Pog {
 		this.ledger.drop('refused')
 		this.tell(SEVERITY_WARNING, text)
 	}
+}
+
+/** At most HOST_NAME_MAX bytes: a descriptor counts the bytes before the tag in one byte. */
+function hostnameOf(hostname: string): string {
+	const bytes = Buffer.from(hostname)
+	return bytes.length <= MAX_HOSTNAME_BYTES
+		? hostname
+		: bytes.toString('latin1', 0, MAX_HOSTNAME_BYTES).replace(/[^!-~]/g, '?')
 }
 
 /** Gives up the tag: it becomes the beginning of the message. */

@@ -5,8 +5,9 @@
  * from `startSeq` (moved by clearing) to `endSeq` (set when `mv` freezes the file under another name). A frozen view and
  * the live one that took its name share the bit.
  *
- * Invariant: at most one view has a path; at most one live view has a bit; positions of a bit only grow, so a view's
- * `startPosition` and `endPosition` stay true for ever.
+ * Invariant: at most one view has a path; at most one live view has a bit; positions of an index only grow, so a view's
+ * `startPosition` and `endPosition` stay true for ever. A view that left the tree has ended: whoever takes its bit next
+ * writes nothing into it.
  */
 import { ALL_BIT, type LineSize, type Place, ViewIndex } from '../ring/view-index.ts'
 import type { Ring } from '../ring/ring.ts'
@@ -16,7 +17,15 @@ export type LineFormat = 'RFC3164' | 'RFC5424'
 /** Route bits: one for each file of the configuration. */
 export const MAX_FILE_VIEWS = 32
 
-/** Rotation of a view: at `sizeBytes` it becomes `PATH.0`, the older ones move up, `count` of them in all. */
+/**
+ * Ids of views are reused, the longest unused one first: a kernel may hold a node of a view that is gone. Node ids
+ * have room for this many (`vfs/nodes.ts`).
+ */
+export const MAX_VIEW_ID = 511
+/** Views in the tree, rotated ones too: well below the ids there are. */
+const DEFAULT_MAX_VIEWS = 256
+
+/** Rotation of a view: at `sizeBytes` it becomes `PATH.0`, the older ones move up, `count` of them are kept. */
 export interface Rotation {
 	sizeBytes: number
 	count: number
@@ -28,6 +37,8 @@ export interface View {
 	path: string
 	readonly bit: number
 	readonly format: LineFormat
+	/** Shared with the views that had this bit before in this format: those rotated away. */
+	readonly index: ViewIndex
 	startSeq: number
 	startPosition: number
 	startCount: number
@@ -35,6 +46,8 @@ export interface View {
 	endSeq: number
 	endPosition: number
 	endCount: number
+	/** When the newest record was written, of a view that has ended: microseconds of CLOCK_REALTIME. */
+	endUs: number
 	/** A rule of the configuration in force writes here. */
 	live: boolean
 	/** Removed by its owner: not listed until the next record comes. */
@@ -59,20 +72,27 @@ export interface Extent {
 const DEFAULT_MODE = 0o640
 const ADM_GID = 4
 
+/** The route bit of a view in a record's descriptor; none for the view of all records. */
+export function routeBit(view: View): number {
+	return view.bit === ALL_BIT ? 0 : 1 << view.bit
+}
+
 export class ViewTable {
 	#ring: Ring
 	readonly #sizes: Record<LineFormat, LineSize | null>
-	readonly #indexes = new Map<number, ViewIndex>()
+	readonly #maxViews: number
+	/** Views in the tree, and those that are open still. */
 	readonly #byId = new Map<number, View>()
 	readonly #byPath = new Map<string, View>()
 	readonly #pins = new Map<ViewIndex, number>()
-	#nextId = 1
+	#lastId = 0
 	/** Bits of hidden views: an append that touches one must call `reveal`. */
 	hiddenBits = 0
 
-	constructor(ring: Ring, sizes: Record<LineFormat, LineSize | null>) {
+	constructor(ring: Ring, sizes: Record<LineFormat, LineSize | null>, maxViews = DEFAULT_MAX_VIEWS) {
 		this.#ring = ring
 		this.#sizes = sizes
+		this.#maxViews = maxViews
 		ring.onGuard = () => this.#catchUpPinned()
 	}
 
@@ -89,49 +109,60 @@ export class ViewTable {
 		return this.#byPath.get(path)
 	}
 
-	/** The index of a view's bit. */
-	index(view: View): ViewIndex {
-		let index = this.#indexes.get(view.bit)
-		if (index === undefined) {
-			index = this.#newIndex(view.bit, view.format, { seq: this.#ring.tailSeq, position: 0, count: 0 })
-		}
-		return index
+	/** Whether another view may come into being. */
+	get hasRoom(): boolean {
+		return this.#byPath.size < this.#maxViews && this.#byId.size < MAX_VIEW_ID
 	}
 
-	#newIndex(bit: number, format: LineFormat, start: Place): ViewIndex {
-		const index = new ViewIndex(this.#ring, bit, this.#sizes[format], start)
-		this.#indexes.set(bit, index)
-		return index
+	/** The view of all records, also of those that were there before it. */
+	addAll(path: string): View {
+		return this.#add(path, ALL_BIT, 'RFC3164', this.#newIndex(ALL_BIT, 'RFC3164', this.#ring.tailSeq), NOWHERE)
 	}
 
-	/** The live view at a path: the present one when it has this format, else a new, empty one. Undefined: no bit is free. */
-	ensure(path: string, format: LineFormat, reservedBit?: number): View | undefined {
+	/**
+	 * The view a rule writes to: the present one at this path, else a new, empty one. One of another format keeps its
+	 * records, and shows them in this one. Undefined: there is no room for it.
+	 */
+	ensure(path: string, format: LineFormat): View | undefined {
 		const present = this.#byPath.get(path)
-		if (present !== undefined && present.endSeq === Number.POSITIVE_INFINITY) {
-			if (present.format === format) return present
+		if (present !== undefined) {
+			if (present.endSeq === Number.POSITIVE_INFINITY)
+				return present.format === format ? present : this.#reformat(present, format)
+			// A rotated file has the name of one that is written: there is only one file of a name.
 			this.drop(present)
 		}
-		const bit = reservedBit ?? this.#freeBit()
+		const bit = this.hasRoom ? this.#freeBit() : undefined
 		if (bit === undefined) return undefined
-		return this.#add(path, bit, format, reservedBit !== undefined)
+		const index = this.#newIndex(bit, format, this.#ring.headSeq)
+		return this.#add(path, bit, format, index, index.catchUp())
 	}
 
-	#add(path: string, bit: number, format: LineFormat, fromTail: boolean): View {
-		const seq = fromTail ? this.#ring.tailSeq : this.#ring.headSeq
-		const index = this.#indexes.get(bit) ?? this.#newIndex(bit, format, { seq, position: 0, count: 0 })
-		const start = fromTail ? { seq: 0, position: 0, count: 0 } : index.catchUp()
-		const id = this.#nextId++
+	#reformat(view: View, format: LineFormat): View | undefined {
+		if (this.#byId.size >= MAX_VIEW_ID) return undefined
+		const { path, bit, mode, uid, gid, hidden } = view
+		this.drop(view)
+		const index = this.#newIndex(bit, format, Math.max(view.startSeq, this.#ring.tailSeq))
+		return Object.assign(this.#add(path, bit, format, index, index.oldest()), { mode, uid, gid, hidden })
+	}
+
+	#newIndex(bit: number, format: LineFormat, seq: number): ViewIndex {
+		return new ViewIndex(this.#ring, bit, this.#sizes[format], { ...NOWHERE, seq })
+	}
+
+	#add(path: string, bit: number, format: LineFormat, index: ViewIndex, start: Readonly<Place>): View {
 		const view: View = {
-			id,
+			id: this.#freeId(),
 			path,
 			bit,
 			format,
+			index,
 			startSeq: start.seq,
 			startPosition: start.position,
 			startCount: start.count,
 			endSeq: Number.POSITIVE_INFINITY,
 			endPosition: 0,
 			endCount: 0,
+			endUs: 0,
 			live: false,
 			hidden: false,
 			rotation: null,
@@ -140,60 +171,63 @@ export class ViewTable {
 			gid: ADM_GID,
 			opens: 0,
 		}
-		this.#byId.set(id, view)
+		this.#byId.set(view.id, view)
 		this.#byPath.set(path, view)
 		return view
 	}
 
-	/** A bit no view has; else that of a file no rule writes to any more, which is given up for it. */
+	#freeId(): number {
+		do this.#lastId = (this.#lastId % MAX_VIEW_ID) + 1
+		while (this.#byId.has(this.#lastId))
+		return this.#lastId
+	}
+
+	/**
+	 * A bit no view in the tree has; else that of the files no rule writes to any more which were silent for longest: they
+	 * are given up for it. Whoever has one of them open reads to its end.
+	 */
 	#freeBit(): number | undefined {
-		let used = 0
-		for (const view of this.#byId.values()) if (view.bit !== ALL_BIT) used |= 1 << view.bit
+		const holders = new Map<number, View[]>()
+		for (const view of this.all) holders.set(view.bit, [...(holders.get(view.bit) ?? []), view])
+		let silent: View[] | undefined
 		for (let bit = 0; bit < MAX_FILE_VIEWS; bit++) {
-			if ((used & (1 << bit)) !== 0) continue
-			this.#indexes.delete(bit)
-			return bit
+			const views = holders.get(bit)
+			if (views === undefined) return bit
+			if (views.some(view => view.live)) continue
+			if (silent === undefined || lastUs(views) < lastUs(silent)) silent = views
 		}
-		for (const view of this.#byId.values()) {
-			const shared = [...this.#byId.values()].some(other => other !== view && other.bit === view.bit)
-			if (view.bit === ALL_BIT || view.live || view.opens > 0 || shared) continue
-			this.drop(view)
-			this.#indexes.delete(view.bit)
-			return view.bit
-		}
-		return undefined
+		for (const view of silent ?? []) this.drop(view)
+		return silent?.[0]?.bit
 	}
 
 	/** What a view holds now. */
 	extent(view: View): Extent {
-		const index = this.index(view)
-		const oldest = index.oldest()
-		const base = Math.max(oldest.position, view.startPosition)
+		const oldest = view.index.oldest()
+		const basePosition = Math.max(oldest.position, view.startPosition)
 		const baseCount = Math.max(oldest.count, view.startCount)
-		const frozen = view.endSeq !== Number.POSITIVE_INFINITY
-		const scanned = index.catchUp()
-		const head = Math.max(base, frozen ? view.endPosition : scanned.position)
-		const count = Math.max(baseCount, frozen ? view.endCount : scanned.count)
-		return { base, head, records: count - baseCount, baseCount }
+		const { position: head, count } = this.end(view)
+		const base = Math.min(basePosition, head)
+		return { base, head, records: Math.max(0, count - baseCount), baseCount }
+	}
+
+	/** The place behind the last record of a view. */
+	end(view: View): Readonly<Place> {
+		if (view.endSeq === Number.POSITIVE_INFINITY) return view.index.catchUp()
+		return { seq: view.endSeq, position: view.endPosition, count: view.endCount }
 	}
 
 	/** Empties a view: its content starts at the next record. */
 	clear(view: View): void {
-		const here = this.index(view).catchUp()
-		if (view.endSeq !== Number.POSITIVE_INFINITY) {
-			view.startSeq = view.endSeq
-			view.startPosition = view.endPosition
-			view.startCount = view.endCount
-			return
-		}
-		view.startSeq = here.seq
-		view.startPosition = here.position
-		view.startCount = here.count
+		start(view, this.end(view))
 	}
 
 	/** `rm`: the view is gone; of a live one the next record makes a new, empty file (and inode), as a syslogd would. */
 	remove(view: View): void {
-		if (view.live) this.#succeed(view, this.#ring.headSeq)
+		const { live, path } = view
+		// When ids are short, the file stays, emptied.
+		if (live && this.#byId.size >= MAX_VIEW_ID) return this.clear(view)
+		if (live) this.#byPath.delete(path)
+		if (live) this.#succeed(view, path, view.index.catchUp())
 		this.drop(view)
 	}
 
@@ -201,73 +235,71 @@ export class ViewTable {
 	reveal(bits: number): void {
 		this.hiddenBits &= ~bits
 		for (const view of this.#byId.values()) {
-			if (view.hidden && view.endSeq === Number.POSITIVE_INFINITY && (bits & (1 << view.bit)) !== 0) view.hidden = false
+			if (view.hidden && view.endSeq === Number.POSITIVE_INFINITY && (bits & routeBit(view)) !== 0) view.hidden = false
 		}
 	}
 
 	/** Takes a view out of the tree. Who has it open reads to its end. */
 	drop(view: View): void {
+		if (view.endSeq === Number.POSITIVE_INFINITY) end(view, view.index.catchUp())
 		view.live = false
+		view.rotation = null
 		if (view.opens === 0) this.#byId.delete(view.id)
 		if (this.#byPath.get(view.path) === view) this.#byPath.delete(view.path)
 	}
 
-	/**
-	 * `mv`: the view keeps its records (and its inode) under the new path. A live one ends at `endSeq` (the head by
-	 * default), and a new, hidden view takes over its old path. Answers that view.
-	 */
-	rename(view: View, path: string, endSeq = this.#ring.headSeq): View | undefined {
-		const old = this.#byPath.get(path)
-		if (old !== undefined && old !== view) this.drop(old)
-		const from = view.path
-		this.#byPath.delete(from)
-		view.path = path
-		this.#byPath.set(path, view)
-		return view.live ? this.#succeed(view, endSeq, from) : undefined
+	/** Whether a view is in the tree, under any name. */
+	has(view: View): boolean {
+		return this.#byPath.get(view.path) === view
 	}
 
-	/** Ends a live view, and puts a new, hidden one in its place. */
-	#succeed(view: View, endSeq: number, path = view.path): View {
-		const end = { ...this.index(view).at(endSeq) }
+	/**
+	 * `mv`: the view keeps its records (and its inode) under the new path. A live one ends, and a new, hidden view takes over
+	 * its old path. False: there is no room for that one, or a rule writes to the new path.
+	 */
+	rename(view: View, path: string): boolean {
+		if (view.live && !this.hasRoom) return false
+		const old = this.#byPath.get(path)
+		if (old === view) return true
+		// What a rule writes to stays in the tree as long as the rule does.
+		if (old?.live) return false
+		if (old !== undefined) this.drop(old)
+		if (view.live) this.freeze(view, path, view.index.catchUp())
+		else this.#move(view, path)
+		return true
+	}
+
+	#move(view: View, path: string): void {
+		this.#byPath.delete(view.path)
+		view.path = path
+		this.#byPath.set(path, view)
+	}
+
+	/** Ends a live view at a place, under a free path; its successor, which takes its old path, begins there. Needs `hasRoom`. */
+	freeze(view: View, path: string, at: Readonly<Place>): View {
+		const from = view.path
+		this.#move(view, path)
+		return this.#succeed(view, from, at)
+	}
+
+	/** Ends a live view, and puts a new one in its place: hidden, until it has a record. */
+	#succeed(view: View, path: string, at: Readonly<Place>): View {
+		const { rotation, mode, uid, gid } = view
+		end(view, at)
 		view.live = false
-		view.endSeq = end.seq
-		view.endPosition = end.position
-		view.endCount = end.count
-		if (path === view.path) this.#byPath.delete(path)
-		const next = this.#add(path, view.bit, view.format, false)
-		Object.assign(next, { startSeq: end.seq, startPosition: end.position, startCount: end.count })
-		Object.assign(next, { live: true, rotation: view.rotation, mode: view.mode, uid: view.uid, gid: view.gid })
 		view.rotation = null
-		if (end.seq >= this.#ring.headSeq) {
+		const next = this.#add(path, view.bit, view.format, view.index, at)
+		Object.assign(next, { live: true, rotation, mode, uid, gid })
+		if (next.startCount === view.index.catchUp().count) {
 			next.hidden = true
-			this.hiddenBits |= 1 << next.bit
+			this.hiddenBits |= routeBit(next)
 		}
 		return next
 	}
 
-	/** Applies `;rotate=SIZE:COUNT`, exactly at the record that filled the file, however late this is called. */
-	rotate(view: View): void {
-		const { rotation } = view
-		for (let current: View | undefined = view; rotation !== null && current !== undefined; ) {
-			const { base, head } = this.extent(current)
-			if (head - base < rotation.sizeBytes) return
-			const boundary = this.index(current).seek(base + rotation.sizeBytes - 1)
-			const { path } = current
-			const last = this.#byPath.get(`${path}.${rotation.count - 1}`)
-			if (last !== undefined) this.drop(last)
-			for (let n = rotation.count - 2; n >= 0; n--) {
-				const older = this.#byPath.get(`${path}.${n}`)
-				if (older !== undefined) this.rename(older, `${path}.${n + 1}`)
-			}
-			const next = this.rename(current, `${path}.0`, Math.min(boundary.seq + 1, this.#ring.headSeq))
-			if (rotation.count < 1) this.drop(current)
-			current = next
-		}
-	}
-
 	/** While a view is open, no record leaves the ring before its index has counted it. One `unpin` for each. */
 	pin(view: View): ViewIndex {
-		const index = this.index(view)
+		const { index } = view
 		index.catchUp()
 		view.opens++
 		this.#pins.set(index, (this.#pins.get(index) ?? 0) + 1)
@@ -277,8 +309,8 @@ export class ViewTable {
 
 	unpin(view: View): void {
 		view.opens--
-		if (view.opens === 0 && this.#byPath.get(view.path) !== view) this.#byId.delete(view.id)
-		const index = this.index(view)
+		if (view.opens === 0 && !this.has(view)) this.#byId.delete(view.id)
+		const { index } = view
 		const pins = (this.#pins.get(index) ?? 1) - 1
 		if (pins > 0) this.#pins.set(index, pins)
 		else this.#pins.delete(index)
@@ -298,10 +330,34 @@ export class ViewTable {
 
 	/** Continues on the ring that took the old one's place. */
 	moveTo(ring: Ring): void {
-		for (const index of this.#indexes.values()) index.catchUp()
+		const indexes = new Set(this.#pins.keys())
+		for (const view of this.#byId.values()) indexes.add(view.index)
+		for (const index of indexes) {
+			index.catchUp()
+			index.moveTo(ring)
+		}
 		this.#ring = ring
-		for (const index of this.#indexes.values()) index.moveTo(ring)
 		ring.onGuard = () => this.#catchUpPinned()
 		this.#guard()
 	}
+}
+
+const NOWHERE: Readonly<Place> = { seq: 0, position: 0, count: 0 }
+
+function start(view: View, at: Readonly<Place>): void {
+	view.startSeq = at.seq
+	view.startPosition = at.position
+	view.startCount = at.count
+}
+
+function end(view: View, at: Readonly<Place>): void {
+	view.endSeq = at.seq
+	view.endPosition = at.position
+	view.endCount = at.count
+	view.endUs = view.index.lastUs
+}
+
+/** When the newest record of views that share an index was written. */
+function lastUs(views: readonly View[]): number {
+	return Math.max(...views.map(view => view.index.lastUs))
 }

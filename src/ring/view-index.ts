@@ -79,7 +79,11 @@ export class ViewIndex {
 					last = at
 				}
 			}
-			if (seq % RECORDS_PER_CHECKPOINT === 0) this.#checkpoints.push({ seq, position, count })
+			if (seq % RECORDS_PER_CHECKPOINT === 0) {
+				this.#checkpoints.push({ seq, position, count })
+				// Nobody may look for long: what is kept is bounded by the ring, not by what came through it.
+				this.#prune()
+			}
 		}
 		if (last >= 0) this.lastUs = ring.floats[(last + DESC.realtimeUs) / 2] ?? 0
 		here.seq = seq
@@ -152,13 +156,15 @@ export class ViewIndex {
 		return this.#size === null ? (ring.words[at + DESC.lineBytes] ?? 0) : this.#size(ring, seq)
 	}
 
-	/** The first record of the view that ends after `position`, at or after the tail; the head when there is none. */
-	seek(position: number): Place {
-		this.catchUp()
+	/**
+	 * The first record of the view that ends after `position`, at or after the tail; the head when there is none. A known
+	 * `start` at or before it saves the way there.
+	 */
+	seek(position: number, start?: Readonly<Place>): Place {
 		const oldest = this.oldest()
 		if (position < oldest.position) return { ...oldest }
 		const i = this.#after(checkpoint => checkpoint.position > position)
-		const from = this.#checkpoints[i - 1]
+		const from = start ?? this.#checkpoints[i - 1]
 		const place = { ...(from !== undefined && from.seq > oldest.seq ? from : oldest) }
 		const ring = this.#ring
 		while (place.seq < this.#scanned.seq) {
@@ -169,6 +175,11 @@ export class ViewIndex {
 			place.seq++
 		}
 		return place
+	}
+
+	/** Moves a place of a record behind that record. */
+	pass(place: Place): void {
+		this.#advance(place, Math.min(place.seq + 1, this.#scanned.seq))
 	}
 
 	/** Index of the first checkpoint for which `test` holds; it holds for all behind it. */

@@ -15,7 +15,7 @@ import {
 	FATTR_SIZE,
 	FATTR_UID,
 } from '../fuse/flags.ts'
-import { EFBIG, ENOENT, EPERM } from '../lib/errno.ts'
+import { EFBIG, ENOENT, EOPNOTSUPP, EPERM } from '../lib/errno.ts'
 import { AppFile, BackingIds } from './app-file.ts'
 import { type AppNode, AppNodes, joinPath } from './app-nodes.ts'
 import { type Backing, type BackingEntry, newBackingStat } from './backing.ts'
@@ -35,6 +35,8 @@ const O_CLOEXEC = 0o2000000
 const AT_REMOVEDIR = 0x200
 const S_IFMT = 0o170000
 const S_IFREG = 0o100000
+const S_IFDIR = 0o040000
+const S_IFLNK = 0o120000
 
 export class AppFiles {
 	readonly backing: Backing
@@ -132,12 +134,14 @@ export class AppFiles {
 	}
 
 	link(node: AppNode, parent: AppNode, name: string, entry: Entry): number {
+		if (node.unlinked) return -ENOENT
 		const { calls, root } = this.backing
 		const made = calls.link(root, this.nodes.path(node), joinPath(this.nodes.path(parent), name))
 		return made < 0 ? made : this.lookup(parent, name, entry)
 	}
 
 	readlink(node: AppNode): string | number {
+		if (node.unlinked) return -ENOENT
 		return this.backing.calls.readlink(this.backing.root, this.nodes.path(node))
 	}
 
@@ -176,7 +180,11 @@ export class AppFiles {
 		const path = node.unlinked ? '' : this.nodes.path(node)
 		const dir = node.unlinked ? (file?.fd ?? -1) : root
 		if (dir < 0) return -ENOENT
+		const known = calls.stat(dir, path, this.#stat)
+		if (known < 0) return known
 		const { valid } = change
+		// chmod(2) would follow it: to a file of the host.
+		if (valid & FATTR_MODE && (this.#stat.mode & S_IFMT) === S_IFLNK) return -EOPNOTSUPP
 		const steps: (() => number)[] = []
 		if (valid & FATTR_SIZE) steps.push(() => this.#truncate(node, change.size, file))
 		if (valid & (FATTR_UID | FATTR_GID)) {
@@ -244,12 +252,17 @@ export class AppFiles {
 		return entries
 	}
 
-	/** Makes a directory and those above it, where they are missing. */
+	/**
+	 * Makes a directory and those above it, where they are missing. What is no directory ends it: below a symbolic link of
+	 * the container's is the host.
+	 */
 	makeDirectories(root: AppNode, path: string): void {
+		const { calls, root: dir } = this.backing
 		let at = root.name
 		for (const part of path.split('/').filter(p => p !== '')) {
 			at = joinPath(at, part)
-			this.backing.calls.mkdir(this.backing.root, at, 0o755)
+			calls.mkdir(dir, at, 0o755)
+			if (calls.stat(dir, at, this.#stat) < 0 || (this.#stat.mode & S_IFMT) !== S_IFDIR) return
 		}
 	}
 

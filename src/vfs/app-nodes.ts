@@ -1,8 +1,10 @@
 /**
  * The container's own files below /var/log and /run/pog: which inode of the POG's tmpfs is at which path.
  *
- * A node is known while the kernel holds a lookup of it. Its path follows renames, because parents are nodes, not
- * strings. Invariant: the path of a linked node names its inode; nobody but this daemon changes the tmpfs.
+ * A node is known while the kernel holds a lookup of it, or of anything below it. Its path follows renames, because parents
+ * are nodes, not strings. Invariant: there is one node an inode, and the path of a linked node names its inode; nobody but
+ * this daemon changes the tmpfs. It keeps containers inside: system calls follow symbolic links in the directories of a
+ * path, and the path of a directory that was forgotten and then moved away could be one that leads to the host.
  */
 export interface AppNode {
 	readonly ino: number
@@ -10,6 +12,8 @@ export interface AppNode {
 	parent: AppNode | null
 	name: string
 	lookups: number
+	/** Known nodes whose parent this is. */
+	children: number
 	/** The name this node is known by was removed. */
 	unlinked: boolean
 }
@@ -19,7 +23,7 @@ export class AppNodes {
 
 	/** A directory that is there for ever: `varlog` or `runpog`. */
 	addRoot(ino: number, name: string): AppNode {
-		const node: AppNode = { ino, parent: null, name, lookups: 1, unlinked: false }
+		const node: AppNode = { ino, parent: null, name, lookups: 1, children: 0, unlinked: false }
 		this.#byIno.set(ino, node)
 		return node
 	}
@@ -32,23 +36,42 @@ export class AppNodes {
 	found(ino: number, parent: AppNode, name: string): AppNode {
 		let node = this.#byIno.get(ino)
 		if (node === undefined) {
-			node = { ino, parent, name, lookups: 0, unlinked: false }
+			node = { ino, parent, name, lookups: 0, children: 0, unlinked: false }
+			parent.children++
 			this.#byIno.set(ino, node)
 		}
 		node.lookups++
-		if (node.parent !== null) {
-			node.parent = parent
-			node.name = name
-			node.unlinked = false
-		}
+		this.#place(node, parent, name)
 		return node
 	}
 
 	forget(ino: number, lookups: number): void {
 		const node = this.#byIno.get(ino)
 		if (node === undefined || node.parent === null) return
-		node.lookups -= lookups
-		if (node.lookups <= 0) this.#byIno.delete(ino)
+		node.lookups = Math.max(0, node.lookups - lookups)
+		this.#release(node)
+	}
+
+	/** Gives up a node, and those above it, when nobody needs it any more. */
+	#release(node: AppNode): void {
+		for (let at = node; at.parent !== null && at.lookups === 0 && at.children === 0; ) {
+			this.#byIno.delete(at.ino)
+			at = at.parent
+			at.children--
+		}
+	}
+
+	#place(node: AppNode, parent: AppNode, name: string): void {
+		const from = node.parent
+		// The roots stay where they are.
+		if (from === null) return
+		node.name = name
+		node.unlinked = false
+		if (from === parent) return
+		node.parent = parent
+		parent.children++
+		from.children--
+		this.#release(from)
 	}
 
 	/** The name was removed; open handles still reach the inode. */
@@ -59,10 +82,7 @@ export class AppNodes {
 
 	moved(ino: number, parent: AppNode, name: string): void {
 		const node = this.#byIno.get(ino)
-		if (node === undefined) return
-		node.parent = parent
-		node.name = name
-		node.unlinked = false
+		if (node !== undefined) this.#place(node, parent, name)
 	}
 
 	/** Path below the backing root. */

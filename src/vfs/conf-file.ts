@@ -13,7 +13,10 @@ import { OpenFile } from './open-file.ts'
 /** The text all opens see; ahead of the one in force while somebody writes. */
 export class ConfDraft {
 	readonly #pog: Pog
+	/** The beginning of `#room`, or what was put in place of it. */
 	#edited: Buffer | null = null
+	#room: Buffer = Buffer.alloc(0)
+	#inForce = { text: '', bytes: Buffer.alloc(0) }
 	mtimeUs: number
 
 	constructor(pog: Pog) {
@@ -22,7 +25,10 @@ export class ConfDraft {
 	}
 
 	get bytes(): Buffer {
-		return this.#edited ?? Buffer.from(this.#pog.configured.text, 'latin1')
+		if (this.#edited !== null) return this.#edited
+		const { text } = this.#pog.configured
+		if (this.#inForce.text !== text) this.#inForce = { text, bytes: Buffer.from(text, 'latin1') }
+		return this.#inForce.bytes
 	}
 
 	get sizeBytes(): number {
@@ -32,20 +38,21 @@ export class ConfDraft {
 	/** 0, or -EFBIG. A gap is filled with NUL, as in any file. */
 	write(offset: number, source: Uint8Array, start: number, end: number): number {
 		const size = Math.max(this.sizeBytes, offset + end - start)
-		if (size > this.#pog.limits.confBytes) return -EFBIG
-		const grown = Buffer.alloc(size)
-		this.bytes.copy(grown)
-		grown.set(source.subarray(start, end), offset)
-		this.#edit(grown)
-		return 0
+		const answer = this.truncate(size)
+		if (answer === 0) this.#edited?.set(source.subarray(start, end), offset)
+		return answer
 	}
 
 	/** 0, or -EFBIG. */
 	truncate(sizeBytes: number): number {
 		if (sizeBytes > this.#pog.limits.confBytes) return -EFBIG
-		const cut = Buffer.alloc(sizeBytes)
-		this.bytes.copy(cut)
-		this.#edit(cut)
+		const { bytes } = this
+		if (this.#edited === null || sizeBytes > this.#room.length) {
+			// Twice what is needed: a text that grows by single bytes is copied a few times, not once a byte.
+			this.#room = Buffer.alloc(Math.min(2 * sizeBytes, this.#pog.limits.confBytes))
+			bytes.copy(this.#room, 0, 0, sizeBytes)
+		} else if (sizeBytes > bytes.length) this.#room.fill(0, bytes.length, sizeBytes)
+		this.#edit(this.#room.subarray(0, sizeBytes))
 		return 0
 	}
 
@@ -59,6 +66,7 @@ export class ConfDraft {
 		if (this.#edited === null) return
 		const text = this.#edited.toString('latin1')
 		this.#edited = null
+		this.#room = Buffer.alloc(0)
 		if (text !== this.#pog.configured.text || this.#pog.configured.state !== 'own') this.#pog.configured.set(text)
 	}
 

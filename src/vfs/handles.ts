@@ -26,6 +26,13 @@ export class Handles<T> {
 		return file
 	}
 
+	/** Takes all of them out. */
+	removeAll(): T[] {
+		const files = [...this.#open.values()]
+		this.#open.clear()
+		return files
+	}
+
 	[Symbol.iterator](): IterableIterator<T> {
 		return this.#open.values()
 	}

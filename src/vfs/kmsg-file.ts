@@ -26,6 +26,7 @@ const SEVERITY_WARNING = 4
 
 export class KmsgFile extends OpenFile {
 	readonly openFlags = FOPEN_DIRECT_IO | FOPEN_NOFLUSH | FOPEN_PARALLEL_DIRECT_WRITES
+	readonly shared = false
 	readonly #readers: KmsgReaders
 	#kmsgSeq: number
 	/** A ring sequence number at or before the record to read next. */
@@ -47,7 +48,7 @@ export class KmsgFile extends OpenFile {
 	override read(request: ReadRequest, reply: ReadReply): number {
 		const { log } = this.#readers
 		if (request.offset !== this.#expect) {
-			const seq = seekTarget(request.offset, log.oldest)
+			const seq = seekTarget(request.offset, log.oldest, log.next)
 			if (seq < 0) return seq
 			this.#kmsgSeq = seq
 			this.#expect = request.offset
@@ -160,7 +161,8 @@ export class KmsgFile extends OpenFile {
 }
 
 /** The kmsg sequence number an offset other than the sequential one stands for, or a negative errno. */
-function seekTarget(offset: number, oldest: number): number {
+function seekTarget(offset: number, oldest: number, next: number): number {
 	if (offset === 0) return oldest
-	return offset % STRIDE === 0 ? offset / STRIDE - 1 : -ESPIPE
+	const seq = offset / STRIDE - 1
+	return Number.isInteger(seq) && seq <= next ? seq : -ESPIPE
 }

@@ -14,6 +14,8 @@ import { EXTRA, extraLength } from '../ring/extra.ts'
 
 /** A file whose read can wait. */
 export interface Waiter {
+	/** Reads at the position that all such readers share. */
+	readonly shared: boolean
 	/** Answers a read: 0 with bytes in the reply, a negative errno, or -EAGAIN to go on waiting. */
 	resume(sizeBytes: number, reply: ReadReply): number
 }
@@ -73,11 +75,17 @@ export class KmsgReaders {
 	}
 
 	#resumeAll(): void {
-		for (const [request, { waiter, sizeBytes }] of [...this.#waiting]) {
+		const waiting = [...this.#waiting]
+		let drained = false
+		for (const [request, { waiter, sizeBytes }] of waiting) {
+			if (drained && waiter.shared) continue
 			this.#connection.finishRead(request, sizeBytes, reply => {
 				const answer = waiter.resume(sizeBytes, reply)
-				// A reader of the shared position may find it drained by the one before: it goes on waiting.
-				if (answer === -EAGAIN) return PENDING
+				// A reader of the shared position may find it drained by the one before: it goes on waiting, as all of them do.
+				if (answer === -EAGAIN) {
+					drained ||= waiter.shared
+					return PENDING
+				}
 				this.#waiting.delete(request)
 				return answer
 			})

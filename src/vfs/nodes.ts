@@ -4,12 +4,12 @@
  * Node ids say what they name, so that a later engine process understands those the kernel still holds:
  *
  *     below 64             a fixed node of FIXED_NODES
- *     VIEW_KIND * 2^50     + view id * 2^41 + the low 41 bits of the position where the file begins
+ *     VIEW_KIND * 2^50     + view id (at most MAX_VIEW_ID) * 2^41 + the low 41 bits of the position where the file begins
  *     APP_KIND * 2^50      + inode number in the POG's tmpfs
  *
  * A view whose front was overwritten is looked up under a new node id with a new beginning; its inode number stays.
  */
-import type { NodeId } from '../fuse/filesystem.ts'
+import type { Attr, NodeId } from '../fuse/filesystem.ts'
 
 const KIND_STEP = 2 ** 50
 const VIEW_KIND = 1
@@ -17,8 +17,6 @@ const APP_KIND = 2
 const VIEW_STEP = 2 ** 41
 const VIEW_INO_BASE = 2 ** 32
 const APP_INO_BASE = 2 ** 33
-
-export const MAX_VIEW_ID = 511
 
 export const NODE = {
 	root: 1,
@@ -82,6 +80,23 @@ export function fixedChild(parent: NodeId, name: string): FixedNode | undefined 
 
 export function fixedChildren(parent: NodeId): FixedNode[] {
 	return FIXED_NODES.filter(n => n.parent === parent && n.id !== NODE.root)
+}
+
+/** What a directory entry may be called. The kernel sends no other names; another transport might. */
+export function isName(name: string): boolean {
+	return name !== '' && name !== '.' && name !== '..' && !/[/\0]/.test(name)
+}
+
+/** Attributes of a fixed node that never change: of its owner, empty, made at `timeUs`. */
+export function fillFixedAttr(attr: Attr, node: FixedNode, owner: { uid: number; gid: number }, timeUs: number): void {
+	attr.ino = node.id
+	attr.size = attr.blocks = attr.rdev = 0
+	attr.mode = node.mode
+	attr.nlink = (node.mode & S_IFDIR) !== 0 ? 2 : 1
+	attr.uid = owner.uid
+	attr.gid = owner.gid
+	attr.blksize = 4096
+	attr.atimeUs = attr.mtimeUs = attr.ctimeUs = timeUs
 }
 
 export function viewNode(viewId: number, base: number): NodeId {

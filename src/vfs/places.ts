@@ -6,6 +6,7 @@
 import type { Attr, Entry, NodeId } from '../fuse/filesystem.ts'
 import { ENOENT } from '../lib/errno.ts'
 import type { Pog } from '../pog/pog.ts'
+import { rotate } from '../pog/rotation.ts'
 import type { View } from '../pog/views.ts'
 import type { AppFiles } from './app-files.ts'
 import type { AppNode } from './app-nodes.ts'
@@ -38,10 +39,13 @@ const LOOKUP_ATTR_MS = 1
 const FIXED_ATTR_MS = 1000
 const APP_ATTR_MS = 1000
 const S_IFDIR = 0o040000
+const MAX_BASE_COUNTS = 64
 
 export class Places {
 	readonly #pog: Pog
 	readonly #apps: AppFiles
+	/** Records before the base of nodes looked up lately: what is overwritten between a lookup and its open is counted too. */
+	readonly #baseCounts = new Map<NodeId, number>()
 
 	constructor(pog: Pog, apps: AppFiles) {
 		this.#pog = pog
@@ -67,9 +71,11 @@ export class Places {
 
 	/** The view at a name, hidden ones too. */
 	view(directory: AppNode, name: string): View | undefined {
-		const view = this.#pog.views.byPath(this.viewPath(directory, name))
-		if (view?.rotation) this.#pog.views.rotate(view)
-		return view?.rotation ? this.#pog.views.byPath(view.path) : view
+		const path = this.viewPath(directory, name)
+		const view = this.#pog.views.byPath(path)
+		if (view === undefined || view.rotation === null) return view
+		rotate(this.#pog.views, view)
+		return this.#pog.views.byPath(path)
 	}
 
 	viewOf(node: NodeId): View | undefined {
@@ -100,8 +106,15 @@ export class Places {
 
 	/** A new node when the front of the view was overwritten since the last look. */
 	enterView(view: View, entry: Entry): number {
-		const { base } = this.#pog.views.extent(view)
+		const { base, baseCount } = this.#pog.views.extent(view)
 		entry.node = viewNode(view.id, base)
+		this.#baseCounts.delete(entry.node)
+		this.#baseCounts.set(entry.node, baseCount)
+		if (this.#baseCounts.size > MAX_BASE_COUNTS)
+			for (const oldest of this.#baseCounts.keys()) {
+				this.#baseCounts.delete(oldest)
+				break
+			}
 		entry.generation = 0
 		entry.entryValidMs = 0
 		entry.attrValidMs = LOOKUP_ATTR_MS
@@ -112,7 +125,7 @@ export class Places {
 	/** Attributes of a view as the file that begins at `base`. */
 	viewAttr(view: View, base: number, attr: Attr): void {
 		const { head } = this.#pog.views.extent(view)
-		const index = this.#pog.views.index(view)
+		const lastUs = view.endUs > 0 ? view.endUs : view.index.lastUs
 		const { owner } = this.#pog
 		attr.ino = viewInode(view.id)
 		attr.size = Math.max(0, head - Math.max(base, view.startPosition))
@@ -123,10 +136,15 @@ export class Places {
 		attr.gid = owner.gid + view.gid
 		attr.rdev = 0
 		attr.blksize = 4096
-		const timeUs = index.lastUs > 0 ? index.lastUs : this.#pog.createdUs
+		const timeUs = lastUs > 0 ? lastUs : this.#pog.createdUs
 		attr.atimeUs = timeUs
 		attr.mtimeUs = timeUs
 		attr.ctimeUs = timeUs
+	}
+
+	/** Records of the view before its node's base, if it was looked up lately. */
+	baseCount(node: NodeId): number | undefined {
+		return this.#baseCounts.get(node)
 	}
 
 	/** Where the file of a view's node begins. */

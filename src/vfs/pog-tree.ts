@@ -23,7 +23,7 @@ import type {
 import { FATTR_GID, FATTR_MODE, FATTR_SIZE, FATTR_UID } from '../fuse/flags.ts'
 import { EBADF, EEXIST, EINVAL, ENFILE, ENOENT, ENOTDIR, EPERM, EROFS } from '../lib/errno.ts'
 import type { Pog, Sender } from '../pog/pog.ts'
-import type { View } from '../pog/views.ts'
+import { routeBit, type View } from '../pog/views.ts'
 import { ALL_BIT } from '../ring/view-index.ts'
 import { AppFile } from './app-file.ts'
 import { AppFiles } from './app-files.ts'
@@ -33,9 +33,11 @@ import { CtlFile, type PogActions } from './ctl-file.ts'
 import { Handles } from './handles.ts'
 import { KmsgFile } from './kmsg-file.ts'
 import { KmsgReaders } from './kmsg-readers.ts'
-import { appIno, fixedNode, isAppNode, NODE, S_IFDIR } from './nodes.ts'
+import { appIno, fillFixedAttr, fixedNode, isAppNode, isName, NODE, S_IFDIR } from './nodes.ts'
+import type { AppNode } from './app-nodes.ts'
 import type { OpenFile } from './open-file.ts'
-import { type ListedEntry, Places } from './places.ts'
+import { OpenDirectories } from './open-directories.ts'
+import { Places } from './places.ts'
 import { ProcKmsgFile } from './proc-kmsg-file.ts'
 import { Renaming } from './renaming.ts'
 import { type Reports, reportBytes } from './reports.ts'
@@ -46,6 +48,7 @@ const O_ACCMODE = 3
 const O_EXCL = 0o200
 const O_TRUNC = 0o1000
 const POLLNVAL = 0x20
+const DIRECTORY_VALID_MS = 1000
 
 export interface TreeOptions {
 	backing: Backing
@@ -61,13 +64,13 @@ export class PogTree implements Filesystem {
 	readonly #pog: Pog
 	readonly #options: TreeOptions
 	readonly #handles = new Handles<OpenFile>()
-	readonly #directories = new Handles<{ entries: readonly ListedEntry[] }>()
 	readonly #conf: ConfDraft
 	readonly #sender: Sender = { pid: 0, uid: 0, gid: 0 }
 	#connection!: Connection
 	#readers!: KmsgReaders
 	#apps!: AppFiles
 	#places!: Places
+	#directories!: OpenDirectories
 	#renaming!: Renaming
 
 	constructor(pog: Pog, options: TreeOptions) {
@@ -81,6 +84,7 @@ export class PogTree implements Filesystem {
 		this.#readers = new KmsgReaders(this.#pog, connection)
 		this.#apps = new AppFiles(this.#options.backing, connection)
 		this.#places = new Places(this.#pog, this.#apps)
+		this.#directories = new OpenDirectories(this.#places, this.#pog.limits)
 		this.#renaming = new Renaming(this.#pog, this.#apps, this.#places, this.#conf)
 		this.#pog.configured.onViews = () => this.#makeViewDirectories()
 		this.#makeViewDirectories()
@@ -96,6 +100,7 @@ export class PogTree implements Filesystem {
 	}
 
 	lookup(parent: NodeId, name: string, entry: Entry): number {
+		if (!isName(name)) return -ENOENT
 		const answer = this.#places.lookup(parent, name, entry)
 		return answer === 0 && fixedNode(entry.node) !== undefined ? this.#fixedAttr(entry.node, entry.attr) : answer
 	}
@@ -111,12 +116,15 @@ export class PogTree implements Filesystem {
 			const answer = this.#fixedAttr(node, attr)
 			const end = file?.seekEnd()
 			if (end !== undefined) attr.size = end
-			return answer
+			// A directory changes through this mount only: the kernel need not ask at every path it walks.
+			return answer === 0 && (fixed.mode & S_IFDIR) !== 0 ? DIRECTORY_VALID_MS : answer
 		}
 		if (isAppNode(node)) return this.#appAttr(node, file, attr)
 		const view = this.#places.viewOf(node)
 		if (view === undefined) return -ENOENT
 		this.#places.viewAttr(view, this.#places.base(view, node), attr)
+		const end = file?.seekEnd()
+		if (end !== undefined) attr.size = end
 		return 0
 	}
 
@@ -141,17 +149,7 @@ export class PogTree implements Filesystem {
 			attr.ino = node
 			return answer
 		}
-		const { owner, createdUs } = this.#pog
-		attr.ino = node
-		attr.size = 0
-		attr.blocks = 0
-		attr.mode = fixed.mode
-		attr.nlink = (fixed.mode & S_IFDIR) !== 0 ? 2 : 1
-		attr.uid = owner.uid
-		attr.gid = owner.gid
-		attr.rdev = 0
-		attr.blksize = 4096
-		attr.atimeUs = attr.mtimeUs = attr.ctimeUs = createdUs
+		fillFixedAttr(attr, fixed, this.#pog.owner, this.#pog.createdUs)
 		if (node === NODE.syslogConf) {
 			attr.size = this.#conf.sizeBytes
 			attr.mtimeUs = attr.ctimeUs = this.#conf.mtimeUs
@@ -165,7 +163,7 @@ export class PogTree implements Filesystem {
 	setattr(node: NodeId, change: AttrChange, attr: Attr): number {
 		const file = change.handle < 0 ? undefined : this.#handles.get(change.handle)
 		const answer = this.#change(node, change, file)
-		return answer < 0 ? answer : this.getattr(node, -1, attr)
+		return answer < 0 ? answer : Math.min(0, this.getattr(node, -1, attr))
 	}
 
 	#change(node: NodeId, change: AttrChange, file: OpenFile | undefined): number {
@@ -187,6 +185,7 @@ export class PogTree implements Filesystem {
 
 	#changeView(view: View, change: AttrChange): number {
 		const { owner } = this.#pog
+		if (view.bit === ALL_BIT) return -EPERM
 		if (change.valid & FATTR_SIZE) {
 			const { base, head } = this.#pog.views.extent(view)
 			if (change.size === 0) this.#pog.views.clear(view)
@@ -224,7 +223,8 @@ export class PogTree implements Filesystem {
 	}
 
 	/** The app directory of `parent` when no view and no fixed file has this name there. */
-	#freeName(parent: NodeId, name: string): (ReturnType<Places['directory']> & object) | number {
+	#freeName(parent: NodeId, name: string): AppNode | number {
+		if (!isName(name)) return -EINVAL
 		if (this.#places.fixed(parent, name) !== undefined) return -EEXIST
 		const directory = this.#places.directory(parent)
 		if (directory === undefined) return fixedNode(parent) === undefined ? -ENOENT : -EROFS
@@ -232,14 +232,17 @@ export class PogTree implements Filesystem {
 	}
 
 	unlink(parent: NodeId, name: string): number {
+		if (!isName(name)) return -EINVAL
 		return this.#renaming.unlink(parent, name)
 	}
 
 	rmdir(parent: NodeId, name: string): number {
+		if (!isName(name)) return -EINVAL
 		return this.#renaming.rmdir(parent, name)
 	}
 
 	rename(parent: NodeId, name: string, newParent: NodeId, newName: string, flags: number): number {
+		if (!isName(name) || !isName(newName)) return -EINVAL
 		return this.#renaming.rename(parent, name, newParent, newName, flags)
 	}
 
@@ -252,15 +255,12 @@ export class PogTree implements Filesystem {
 	}
 
 	open(node: NodeId, flags: number, opened: Opened, _caller: Caller): number {
+		if (this.#handles.count >= this.#pog.limits.handles) return -ENFILE
 		const file = this.#openNode(node, flags)
 		return typeof file === 'number' ? file : this.#register(file, opened)
 	}
 
 	#register(file: OpenFile, opened: Opened): number {
-		if (this.#handles.count >= this.#pog.limits.handles) {
-			file.release()
-			return -ENFILE
-		}
 		opened.handle = this.#handles.add(file)
 		opened.openFlags = file.openFlags
 		opened.backingId = file.backingId
@@ -273,7 +273,8 @@ export class PogTree implements Filesystem {
 			return app === undefined || app.unlinked ? -ENOENT : this.#apps.open(app, flags)
 		}
 		const view = this.#places.viewOf(node)
-		if (view !== undefined) return this.#openView(view, this.#places.base(view, node), flags)
+		if (view !== undefined) return this.#openView(view, node, flags)
+		if (node === NODE.devKmsg && this.#pog.policy.devkmsg === 'off') return -EPERM
 		if (node === NODE.devKmsg) return new KmsgFile(this.#readers, this.#options.processName)
 		if (node === NODE.procKmsg) return new ProcKmsgFile(this.#readers, this.#connection.features.maxWriteBytes)
 		if (node === NODE.syslogConf) return new ConfFile(this.#conf, (flags & O_TRUNC) !== 0)
@@ -282,11 +283,13 @@ export class PogTree implements Filesystem {
 		return report === undefined ? -ENOENT : new TextFile(report)
 	}
 
-	#openView(view: View, base: number, flags: number): OpenFile | number {
+	#openView(view: View, node: NodeId, flags: number): OpenFile | number {
+		const base = this.#places.base(view, node)
+		const baseCount = this.#places.baseCount(node)
 		// The view of everything is for reading: nothing can be written to it alone, and `clear` has a command.
 		if (view.bit === ALL_BIT && (flags & (O_ACCMODE | O_TRUNC)) !== 0) return -EPERM
 		if ((flags & O_TRUNC) !== 0) this.#pog.views.clear(view)
-		return new ViewFile(this.#pog, view, base, flags)
+		return new ViewFile(this.#pog, view, base, flags, baseCount)
 	}
 
 	create(
@@ -298,12 +301,15 @@ export class PogTree implements Filesystem {
 		opened: Opened,
 		caller: Caller,
 	): number {
+		if (!isName(name)) return -EINVAL
+		// Before anything is made: the kernel would never forget what it was not told of.
+		if (this.#handles.count >= this.#pog.limits.handles) return -ENFILE
 		const directory = this.#places.directory(parent)
 		const fixed = this.#places.fixed(parent, name)
 		const view = directory === undefined ? undefined : this.#places.view(directory, name)
 		if (fixed !== undefined || view !== undefined) {
 			if ((flags & O_EXCL) !== 0 && view?.hidden !== true) return -EEXIST
-			if (view !== undefined) this.#pog.views.reveal(1 << view.bit)
+			if (view !== undefined) this.#pog.views.reveal(routeBit(view))
 			const answer = this.lookup(parent, name, entry)
 			return answer < 0 ? answer : this.open(entry.node, flags, opened, caller)
 		}
@@ -339,35 +345,25 @@ export class PogTree implements Filesystem {
 	}
 
 	opendir(node: NodeId, opened: Opened): number {
-		const entries = this.#places.list(node)
-		if (typeof entries === 'number') return entries
-		if (this.#places.directory(node) === undefined && fixedNode(node) === undefined) return -ENOTDIR
-		if (this.#directories.count >= this.#pog.limits.handles) return -ENFILE
-		opened.handle = this.#directories.add({ entries })
+		const fixed = fixedNode(node)
+		if (this.#places.directory(node) === undefined) {
+			if (fixed === undefined && this.#places.viewOf(node) === undefined) return -ENOENT
+			if (((fixed?.mode ?? 0) & S_IFDIR) === 0) return -ENOTDIR
+		}
+		const handle = this.#directories.open()
+		if (handle < 0) return handle
+		opened.handle = handle
 		opened.openFlags = 0
 		opened.backingId = 0
 		return 0
 	}
 
 	readdir(node: NodeId, handle: HandleId, offset: number, reply: DirReply): number {
-		const directory = this.#directories.get(handle)
-		if (directory === undefined) return -EBADF
-		if (offset === 0) {
-			// rewinddir(3) looks again.
-			const entries = this.#places.list(node)
-			if (typeof entries === 'number') return entries
-			directory.entries = entries
-		}
-		const { entries } = directory
-		for (let at = offset; at < entries.length + 2; at++) {
-			const entry = at < 2 ? { name: at === 0 ? '.' : '..', ino: node, type: 4 } : entries[at - 2]
-			if (entry === undefined || !reply.add(entry.name, entry.ino, entry.type, at + 1)) break
-		}
-		return 0
+		return this.#directories.read(node, handle, offset, reply)
 	}
 
 	releasedir(handle: HandleId): void {
-		this.#directories.remove(handle)
+		this.#directories.release(handle)
 	}
 
 	statfs(_node: NodeId, out: StatFs): number {
@@ -395,6 +391,6 @@ export class PogTree implements Filesystem {
 	}
 
 	destroy(): void {
-		for (const file of this.#handles) file.release()
+		for (const file of this.#handles.removeAll()) file.release()
 	}
 }

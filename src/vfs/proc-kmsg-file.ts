@@ -14,6 +14,7 @@ const POLLIN_RDNORM = 0x41
 
 export class ProcKmsgFile extends OpenFile {
 	readonly openFlags = FOPEN_DIRECT_IO | FOPEN_NOFLUSH
+	readonly shared = true
 	readonly #readers: KmsgReaders
 	readonly #pieceBytes: number
 	#kernelHandle = -1

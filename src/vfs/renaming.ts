@@ -8,9 +8,9 @@
  *     view -> live view       EXDEV: mv(1) copies, which appends the lines
  */
 import type { NodeId } from '../fuse/filesystem.ts'
-import { EBUSY, EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, EPERM, EROFS, EXDEV } from '../lib/errno.ts'
+import { EBUSY, EEXIST, EINVAL, EISDIR, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS, EXDEV } from '../lib/errno.ts'
 import { NOBODY, type Pog } from '../pog/pog.ts'
-import type { View } from '../pog/views.ts'
+import { routeBit, type View } from '../pog/views.ts'
 import type { AppFiles } from './app-files.ts'
 import type { AppNode } from './app-nodes.ts'
 import type { ConfDraft } from './conf-file.ts'
@@ -90,26 +90,27 @@ export class Renaming {
 		if (view === target) return 0
 		if (!view.path.startsWith('var/log/')) return -EPERM
 		const path = this.#places.viewPath(to, newName)
-		if (target?.live || !path.startsWith('var/log/')) return -EXDEV
+		// A hidden one counts: a rule writes there.
+		if (this.#places.view(to, newName)?.live || !path.startsWith('var/log/')) return -EXDEV
 		if (this.#apps.exists(to, newName)) {
 			if ((flags & RENAME_NOREPLACE) !== 0) return -EEXIST
 			const removed = this.#apps.remove(to, newName, false)
 			if (removed < 0) return removed
 		}
-		this.#pog.views.rename(view, path)
-		return 0
+		return this.#pog.views.rename(view, path) ? 0 : -ENOSPC
 	}
 
 	#ontoView(target: View, from: AppNode, name: string, to: AppNode, newName: string, flags: number): number {
 		if (!target.live) {
-			this.#pog.views.drop(target)
-			return this.#apps.rename(from, name, to, newName, flags)
+			const answer = this.#apps.rename(from, name, to, newName, flags)
+			if (answer === 0) this.#pog.views.drop(target)
+			return answer
 		}
 		const bytes = this.#apps.readAll(from, name, this.#pog.ring.textBytes)
 		if (typeof bytes === 'number') return bytes === -EISDIR ? -EBUSY : bytes
 		this.#pog.views.clear(target)
 		this.#pog.appendRaw(target, bytes, 0, bytes.length, NOBODY)
-		this.#pog.views.reveal(1 << target.bit)
+		this.#pog.views.reveal(routeBit(target))
 		return this.#apps.remove(from, name, false)
 	}
 

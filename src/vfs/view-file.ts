@@ -6,12 +6,13 @@
  * says how many were lost; from then on its offsets and the positions differ by `#shift`.
  *
  * Invariants: a line is delivered whole or not at all (what is left of a line that a read cut is kept by the handle); bytes
- * delivered plus bytes skipped equal the distance travelled; while a handle is open its view is pinned, so that every record
+ * delivered plus bytes skipped equal the distance travelled, and a note is never longer than what it stands for, so that no
+ * offset lies behind the end of the file as stat(2) tells it; while a handle is open its view is pinned, so that every record
  * that leaves unread is counted.
  */
 import { FOPEN_DIRECT_IO, FOPEN_NOFLUSH } from '../fuse/flags.ts'
 import type { ReadReply, ReadRequest, WriteRequest } from '../fuse/filesystem.ts'
-import { EBADF } from '../lib/errno.ts'
+import { EBADF, EPERM } from '../lib/errno.ts'
 import type { Pog, Sender } from '../pog/pog.ts'
 import type { View } from '../pog/views.ts'
 import type { Place, ViewIndex } from '../ring/view-index.ts'
@@ -27,8 +28,10 @@ export class ViewFile extends OpenFile {
 	readonly #index: ViewIndex
 	readonly #base: number
 	readonly #writable: boolean
-	/** Records of the view before this handle's first byte. */
-	readonly #openCount: number
+	/** The file was rotated away before it was opened: no record can be added. (One opened before writes on, to its successor.) */
+	readonly #ended: boolean
+	/** Records of the view before the file's first byte. */
+	readonly #baseCount: number
 	/** Where offset 0 is now: moved when the view is cleared. */
 	#origin: number
 	#shift = 0
@@ -39,23 +42,25 @@ export class ViewFile extends OpenFile {
 	/** Bytes that come before the ring's own: the rest of a line, or a note about lost records. */
 	#ahead: Uint8Array | null = null
 
-	constructor(pog: Pog, view: View, base: number, flags: number) {
+	/** `baseCount`: records of the view before `base`, when somebody still knows. */
+	constructor(pog: Pog, view: View, base: number, flags: number, baseCount?: number) {
 		super()
 		this.#pog = pog
 		this.#view = view
 		this.#base = base
 		this.#writable = (flags & O_ACCMODE) !== O_RDONLY
+		this.#ended = view.endSeq !== Number.POSITIVE_INFINITY
 		this.#index = pog.views.pin(view)
 		this.#origin = Math.max(base, view.startPosition)
 		const oldest = this.#index.oldest()
-		this.#openCount = Math.max(oldest.count, view.startCount)
+		this.#baseCount = baseCount ?? Math.max(oldest.count, view.startCount)
 		this.#cursor = { ...oldest }
 		this.#moveTo(this.#origin)
 	}
 
-	/** Size of the file as this node shows it. */
-	get sizeBytes(): number {
-		return this.#pog.views.extent(this.#view).head - Math.max(this.#base, this.#view.startPosition)
+	/** The offset that the end of the view has for this handle. */
+	override seekEnd(): number {
+		return Math.max(0, this.#pog.views.extent(this.#view).head - this.#origin - this.#shift)
 	}
 
 	override read(request: ReadRequest, reply: ReadReply): number {
@@ -74,21 +79,30 @@ export class ViewFile extends OpenFile {
 	#moveTo(position: number): void {
 		this.#position = position
 		this.#cursor = this.#index.seek(position)
-		if (this.#cursor.position > position) this.#cursor.count = Math.min(this.#cursor.count, this.#openCount)
+		if (this.#cursor.position > position) this.#cursor.count = Math.min(this.#cursor.count, this.#baseCount)
 	}
 
 	/** Fills the reply from the handle's place; the number of bytes. */
 	#deliver(sizeBytes: number, reply: ReadReply): number {
 		let room = sizeBytes
 		const { head } = this.#pog.views.extent(this.#view)
-		for (;;) {
-			if (this.#ahead === null) this.#noteLosses(head)
-			if (this.#ahead === null) break
+		while (this.#ahead !== null || !this.#retained(head)) {
+			// A loss that cannot be told yet: no line fits where those bytes were, until more come.
+			if (this.#ahead === null && !this.#noteLosses()) return sizeBytes - room
 			room -= this.#deliverAhead(room, reply)
 			if (room === 0) return sizeBytes
 		}
-		const deliver = this.#view.format === 'RFC3164' ? this.#deliverStored : this.#deliverRendered
-		return sizeBytes - room + deliver.call(this, room, head, reply)
+		// Other views' records may have gone by since: their slots are others' now.
+		if (this.#cursor.seq < this.#pog.ring.tailSeq) this.#cursor = this.#index.seek(this.#position)
+		const stored = this.#view.format === 'RFC3164'
+		return (
+			sizeBytes - room + (stored ? this.#deliverStored(room, head, reply) : this.#deliverRendered(room, head, reply))
+		)
+	}
+
+	/** Whether the bytes at the handle's place are there, or still to come. */
+	#retained(head: number): boolean {
+		return this.#position >= head || this.#position >= this.#index.oldest().position
 	}
 
 	#deliverAhead(room: number, reply: ReadReply): number {
@@ -100,28 +114,33 @@ export class ViewFile extends OpenFile {
 		return bytes
 	}
 
-	/** When records before the place were overwritten unread: goes on behind them, with a line that counts them. */
-	#noteLosses(head: number): void {
-		const oldest = this.#index.oldest()
+	/**
+	 * Records from the place on were overwritten unread: goes on behind them, with a line that counts them. False when no
+	 * such line fits into the gap: the file must not seem to shrink.
+	 */
+	#noteLosses(): boolean {
+		const { ring, views } = this.#pog
 		const from = this.#cursor
-		if (this.#position >= oldest.position || this.#position >= head) return
+		const oldest = this.#index.oldest()
+		const end = views.end(this.#view)
 		// What was left of a line that a read cut is in `#ahead`, so the place is between two records.
-		const next = { ...oldest }
-		let lost = next.count - Math.max(from.count, this.#view.startCount)
-		let note = this.#pog.lossNote(lost)
-		// The file must not seem to shrink: the gap has to be at least as long as the note that takes its place.
-		while (next.position - this.#position < note.length && next.seq < this.#index.scannedSeq) {
-			const { ring } = this.#pog
+		const next = { ...(oldest.seq < end.seq ? oldest : end) }
+		for (;;) {
+			const lost = next.count - Math.max(from.count, this.#view.startCount)
+			const gap = next.position - this.#position
+			const note = this.#pog.lossNote(lost, gap)
+			if (note !== undefined) {
+				this.#shift += gap - note.length
+				this.#position = next.position
+				this.#cursor = next
+				this.#ahead = note
+				return true
+			}
+			if (next.seq >= end.seq) return false
 			next.position += this.#index.sizeOf(ring, next.seq)
 			if (this.#index.has(ring, next.seq)) next.count++
 			next.seq++
-			lost = next.count - Math.max(from.count, this.#view.startCount)
-			note = this.#pog.lossNote(lost)
 		}
-		this.#shift += next.position - this.#position - note.length
-		this.#position = next.position
-		this.#cursor = next
-		this.#ahead = note
 	}
 
 	/** Stored lines, straight from the ring: neighbours in the text become one span. */
@@ -139,6 +158,10 @@ export class ViewFile extends OpenFile {
 				continue
 			}
 			const skip = this.#position - cursor.position
+			if (skip >= bytes) {
+				this.#pass(bytes, true)
+				continue
+			}
 			const take = Math.min(bytes - skip, room - delivered)
 			const start = ring.position(cursor.seq) + skip
 			if (start !== runEnd || runEnd - runStart + take > ring.textBytes) {
@@ -168,6 +191,10 @@ export class ViewFile extends OpenFile {
 			}
 			const line = rfc5424.render(ring, cursor.seq)
 			const skip = this.#position - cursor.position
+			if (skip >= line.length) {
+				this.#pass(line.length, true)
+				continue
+			}
 			const take = Math.min(line.length - skip, room - delivered)
 			reply.addBytes(line, skip, skip + take)
 			delivered += take
@@ -192,7 +219,10 @@ export class ViewFile extends OpenFile {
 	override write(request: WriteRequest, sender: Sender): number {
 		if (!this.#writable) return -EBADF
 		const { memory, start, sizeBytes } = request
-		this.#pog.appendRaw(this.#view, memory.bytes, start, start + sizeBytes, sender)
+		// As in a file that was removed: its bit may be another file's by now.
+		if (!this.#pog.views.has(this.#view)) this.#pog.ledger.drop('unrouted')
+		else if (this.#ended) return -EPERM
+		else this.#pog.appendRaw(this.#view, memory.bytes, start, start + sizeBytes, sender)
 		return sizeBytes
 	}
 
