@@ -36,6 +36,23 @@ export class KmsgLog {
 		return this.sequenceAt(this.#pog.ring.floats[FIELD.clearSeq] ?? 0)
 	}
 
+	/** The ring sequence number that CLEAR left off at: records before it are not shown by READ_ALL. */
+	get clearSeq(): number {
+		return Math.max(this.#pog.ring.tailSeq, this.#pog.ring.floats[FIELD.clearSeq] ?? 0)
+	}
+
+	set clearSeq(seq: number) {
+		this.#pog.ring.floats[FIELD.clearSeq] = seq
+	}
+
+	/** The last kmsg record before a ring sequence number that is not older than `oldest`; -1 when there is none. */
+	preceding(seq: number, oldest: number): number {
+		const ring = this.#pog.ring
+		let at = Math.min(seq, ring.headSeq) - 1
+		while (at >= oldest && !isKmsg(ring, at)) at--
+		return at >= oldest ? at : -1
+	}
+
 	/** kmsg sequence number of the first kmsg record at or after a ring sequence number. */
 	sequenceAt(seq: number): number {
 		const ring = this.#pog.ring

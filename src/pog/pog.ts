@@ -17,6 +17,7 @@ import { Configured } from './configured.ts'
 import type { Origin } from './info.ts'
 import { Ledger, ORIGIN_CODE } from './ledger.ts'
 import type { Limits, PogPolicy } from './limits.ts'
+import { PrintkSettings } from './printk.ts'
 import { RecordSubject } from './subject.ts'
 import { ALL_BIT } from '../ring/view-index.ts'
 import { rotate } from './rotation.ts'
@@ -71,7 +72,9 @@ export class Pog {
 	policy: PogPolicy
 	ring: Ring
 	/** Called after each record that /dev/kmsg shows. */
-	onKmsg: () => void = () => {}
+	readonly onKmsg: (() => void)[] = []
+	/** What /proc/sys/kernel says about the kernel log. */
+	readonly printk = new PrintkSettings()
 	readonly #parsed: Parsed = newParsed()
 	readonly #descriptor: Descriptor = newDescriptor()
 	readonly #subject: RecordSubject
@@ -130,7 +133,7 @@ export class Pog {
 	logKmsg(bytes: Uint8Array, start: number, end: number, sender: Sender): void {
 		parseKmsgWrite(bytes, start, end, this.#parsed)
 		this.#append(bytes, this.#parsed, ORIGIN_CODE.kmsg, SHOWN_AS_KMSG, sender)
-		this.onKmsg()
+		for (const told of this.onKmsg) told()
 	}
 
 	/** A message of one origin whose facility and severity are known. Answers its sequence number. */
@@ -145,7 +148,7 @@ export class Pog {
 		parsed.bodyStart = tagBytes.length
 		parsed.msgEnd = bytes.length
 		const seq = this.#append(bytes, parsed, ORIGIN_CODE[origin], toKmsg ? SHOWN_AS_KMSG : SHOWN_TO_ALL, NOBODY)
-		if (toKmsg) this.onKmsg()
+		if (toKmsg) for (const told of this.onKmsg) told()
 		return seq
 	}
 

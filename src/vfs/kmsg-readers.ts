@@ -39,7 +39,7 @@ export class KmsgReaders {
 		this.pog = pog
 		this.log = new KmsgLog(pog)
 		this.#connection = connection
-		pog.onKmsg = () => this.#wake()
+		pog.onKmsg.push(() => this.#wake())
 	}
 
 	/** Keeps a read until a record comes. */
