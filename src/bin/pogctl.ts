@@ -229,6 +229,44 @@ leaf(program, 'detach', 'take a POG out of its container; the POG stays', 'pogct
 		exitCode = await detach(contextOf(command), name)
 	})
 
+interface InstallFlags {
+	dryRun?: boolean
+	optIn?: boolean
+	root?: string
+}
+
+leaf(
+	program,
+	'install',
+	'let a container engine give its containers POGs: shows the change, keeps a backup',
+	'pogctl install docker --dry-run',
+	'pogctl install podman',
+)
+	.argument('<engine>', 'docker, podman, containerd, crio, lxc, systemd, hooks (OCI hooks.d) or cdi')
+	.option('-n, --dry-run', 'show the change, write nothing')
+	.option('--opt-in', 'leave the default runtime of the engine as it is')
+	.option('--root <dir>', 'the root directory of another system')
+	.action(async (engine: string, options: InstallFlags, command: Command) => {
+		const { install } = await import('../control/command/install.ts')
+		exitCode = await install(contextOf(command), engine, options)
+	})
+
+leaf(program, 'uninstall', 'take POGs out of the configuration of an engine', 'pogctl uninstall docker')
+	.argument('<engine>', 'as for install')
+	.option('-n, --dry-run', 'show the change, write nothing')
+	.option('--root <dir>', 'the root directory of another system')
+	.action(async (engine: string, options: InstallFlags, command: Command) => {
+		const { uninstall } = await import('../control/command/install.ts')
+		exitCode = await uninstall(contextOf(command), engine, options)
+	})
+
+leaf(program, 'doctor', 'what this host can do for POGs and what is missing, with the remedy', 'pogctl doctor').action(
+	async (_options: unknown, command: Command) => {
+		const { doctor } = await import('../control/command/doctor.ts')
+		exitCode = await doctor(contextOf(command))
+	},
+)
+
 const conf = withGlobals(program.command('conf')).description('read, set, edit and check the syslog.conf of a POG')
 
 leaf(conf, 'get', 'print the configuration', 'pogctl conf get web > web.conf')
