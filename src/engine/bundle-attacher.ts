@@ -6,6 +6,8 @@
  */
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
+import { idMapOfConfig } from '../attach/id-map.ts'
+import { copyLowerVarLog } from '../attach/lower.ts'
 import { pointsOf } from '../attach/oci/attachable.ts'
 import { readBundle, rootOf, writeBundle } from '../attach/oci/bundle.ts'
 import type { OciConfig } from '../attach/oci/config.ts'
@@ -16,6 +18,7 @@ import type { Failure, Outcome, PogSpec } from '../control/service.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import type { Log } from './log.ts'
 
+const MAX_TOLD_LEFT = 10
 const HOOK_PATH = fileURLToPath(new URL('../../mount/pogs-hook', import.meta.url))
 
 export interface BundleAttacherOptions {
@@ -98,8 +101,24 @@ export class BundleAttacher {
 				return failure(`Cannot read "${settings.confPath}" for container "${containerId}": ${String(cause)}`)
 			}
 		}
-		const image = settings.attach.has('varlog') ? { lowerVarLog: `${root}/var/log` } : {}
-		return this.#options.lifecycle.prepare({ ...specOf(containerId, config, settings, conf), ...image })
+		const made = await this.#options.lifecycle.prepare(specOf(containerId, config, settings, conf))
+		if ('value' in made && settings.attach.has('varlog')) await this.#copyLower(containerId, config, root)
+		return made
+	}
+
+	/** The image's own /var/log: a daemon that expects /var/log/apache2 must find it. */
+	async #copyLower(containerId: string, config: OciConfig, rootfs: string): Promise<void> {
+		const { lifecycle } = this.#options
+		const store = lifecycle.storeOf(containerId)
+		if (store === undefined) return
+		const { uidMappings, gidMappings } = config.linux
+		const maps = { uids: idMapOfConfig(uidMappings), gids: idMapOfConfig(gidMappings) }
+		const { left, leftEntries } = copyLowerVarLog({ rootfs, store, owner: ownerOf(config), ...maps })
+		for (const { path, reason } of left.slice(0, MAX_TOLD_LEFT)) {
+			await lifecycle.tell(containerId, `/var/log/${path} of the image is left out: ${reason}`)
+		}
+		if (leftEntries > MAX_TOLD_LEFT)
+			await lifecycle.tell(containerId, `${leftEntries} files of the image's /var/log are left out`)
 	}
 
 	async #read(bundle: string): Promise<Outcome<{ config: OciConfig; settings: ContainerSettings }>> {

@@ -10,6 +10,9 @@ import type { PogInfo } from '../pog/info.ts'
 import type { EngineService } from './pog-service.ts'
 import type { TableEntry } from './pog-table.ts'
 
+/** syslog.warning, from us. */
+const WARNING = { facility: 5, severity: 4, tag: 'pogs' } as const
+
 export interface Retention {
 	readonly retainMs: number
 	readonly retainCount: number
@@ -27,7 +30,7 @@ export class Lifecycle {
 	}
 
 	/** A POG for a container that is about to be made. One that has its id already, from a start that failed, is replaced. */
-	async prepare(spec: PogSpec & { containerId: string; lowerVarLog?: string }): Promise<Outcome<PogInfo>> {
+	async prepare(spec: PogSpec & { containerId: string }): Promise<Outcome<PogInfo>> {
 		const stale = this.#service.table.findContainer(spec.containerId)
 		if (stale !== undefined) await this.#remove(stale)
 		return this.#service.create(spec)
@@ -50,6 +53,17 @@ export class Lifecycle {
 		if (entry === undefined) return missing(containerId)
 		await this.#end(entry)
 		return { value: null }
+	}
+
+	/** Descriptor of the store of a container's POG; undefined when there is none. */
+	storeOf(containerId: string): number | undefined {
+		return this.#service.table.findContainer(containerId)?.store.storeFd
+	}
+
+	/** A line in the log of a container's POG. */
+	async tell(containerId: string, text: string): Promise<void> {
+		const entry = this.#service.table.findContainer(containerId)
+		if (entry !== undefined) await this.#service.write(entry.name, { ...WARNING, text })
 	}
 
 	/** The container will not be made after all. */
