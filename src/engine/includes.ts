@@ -4,9 +4,10 @@
  * Invariant: nothing outside the POG's store is read, whatever links the container made: the directory must be where its
  * name says, and only regular files in it count. (The container cannot change its tree meanwhile: this thread serves it.)
  */
-import { readdirSync, readFileSync, realpathSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readSync, realpathSync } from 'node:fs'
 
 const MAX_FILES = 64
+/** Of all files of one pattern together. */
 const MAX_BYTES = 1 << 20
 
 /** Where the container's directories lie in the store. */
@@ -26,20 +27,53 @@ export function readIncludes(storePath: string, pattern: string): { file: string
 	try {
 		const expected = `${realpathSync(storePath)}/${store}${directory.slice(prefix.length)}`
 		if (realpathSync(expected) !== expected) return []
-		const wanted = globExpression(name)
-		return readdirSync(expected, { withFileTypes: true })
-			.filter(entry => entry.isFile() && wanted.test(entry.name))
+		const names = readdirSync(expected, { withFileTypes: true })
+			.filter(entry => entry.isFile() && matchesGlob(name, entry.name))
 			.map(entry => entry.name)
 			.sort()
-			.slice(0, MAX_FILES)
-			.map(file => ({ file: `${directory}/${file}`, text: readFileSync(`${expected}/${file}`).subarray(0, MAX_BYTES) }))
+		let room = MAX_BYTES
+		return names.slice(0, MAX_FILES).map(file => {
+			const text = readStart(`${expected}/${file}`, room)
+			room -= text.length
+			return { file: `${directory}/${file}`, text }
+		})
 	} catch {
 		return []
 	}
 }
 
-function globExpression(glob: string): RegExp {
-	const escaped = glob.replace(/[.+^${}()|[\]\\]/g, String.raw`\$&`)
-	// Stars in a row match what one does, and would only make the matching slow.
-	return new RegExp(`^${escaped.replace(/\*+/g, '.*').replaceAll('?', '.')}$`)
+/** Up to `maxBytes` of a file, whatever size it claims: a sparse one costs its container nothing. */
+function readStart(path: string, maxBytes: number): Buffer {
+	const fd = openSync(path, 'r')
+	try {
+		const bytes = Buffer.alloc(maxBytes)
+		let end = 0
+		for (let got = -1; got !== 0 && end < maxBytes; end += got) got = readSync(fd, bytes, end, maxBytes - end, null)
+		return Buffer.from(bytes.subarray(0, end))
+	} finally {
+		closeSync(fd)
+	}
+}
+
+/** Whether a name matches a pattern of `*` and `?`. The work is bounded by the product of their lengths, for any pattern. */
+export function matchesGlob(pattern: string, name: string): boolean {
+	let at = 0
+	let next = 0
+	let star = -1
+	let starAt = 0
+	while (at < name.length) {
+		if (pattern[next] === '*') {
+			star = next++
+			starAt = at
+		} else if (next < pattern.length && (pattern[next] === '?' || pattern[next] === name[at])) {
+			next++
+			at++
+		} else if (star >= 0) {
+			// The last star takes one character more; those before it never need to.
+			next = star + 1
+			at = ++starAt
+		} else return false
+	}
+	while (pattern[next] === '*') next++
+	return next === pattern.length
 }

@@ -51,8 +51,7 @@ export class RecordReader {
 	/** The ring, opened anew when it was resized. */
 	#current(): Ring | undefined {
 		const ring = this.#ring
-		if (ring === undefined || Atomics.load(new Int32Array(ring.memory.head.buffer, 0, 4), WORD.retired) === 0)
-			return ring
+		if (ring === undefined || ring.words[WORD.retired] === 0) return ring
 		const fresh = openRingForReading(this.#path)
 		if (fresh === undefined) return undefined
 		closeRing(ring)

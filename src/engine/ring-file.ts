@@ -4,7 +4,7 @@
  * The whole file is allocated before it is mapped: writing to a page that the tmpfs has no room for would kill the
  * process, and the quota is shared with the container's own files.
  */
-import { closeSync, ftruncateSync, openSync, renameSync, unlinkSync } from 'node:fs'
+import { closeSync, fstatSync, ftruncateSync, openSync, renameSync, unlinkSync } from 'node:fs'
 import {
 	DESC_BYTES,
 	FIELD,
@@ -61,6 +61,9 @@ export function openRingForReading(path: string): Ring | undefined {
 		return undefined
 	}
 	try {
+		const { size } = fstatSync(fd)
+		// Memory behind the end of a file must not be touched: that would end this process.
+		if (size < HEADER_BYTES) return undefined
 		const header = mapFile(fd, HEADER_BYTES, 0, false)
 		if (typeof header === 'number') return undefined
 		const words = new Uint32Array(header.buffer)
@@ -68,8 +71,9 @@ export function openRingForReading(path: string): Ring | undefined {
 		const whole = words[WORD.magicLow] === MAGIC_LOW && words[WORD.magicHigh] === MAGIC_HIGH
 		const textBytes = floats[FIELD.textBytes] ?? 0
 		const known = geometry(Math.max(textBytes, MIN_RING_BYTES))
+		const described = known.textBytes === textBytes && known.descCount === floats[FIELD.descCount]
 		unmap(header)
-		if (!whole || known.textBytes !== textBytes) return undefined
+		if (!whole || !described || size < known.fileBytes) return undefined
 		const memory = mapRing(fd, textBytes, known.descCount, false)
 		return typeof memory === 'number' ? undefined : new Ring(memory)
 	} finally {

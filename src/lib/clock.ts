@@ -11,27 +11,30 @@ export interface Clock {
 	realtimeUs(monotonicUs: number): number
 }
 
-/** How long the offset between the two clocks may be used before it is read again. */
+/** How long the offset between the two clocks may be used before it is looked at again. */
 const OFFSET_VALID_US = 500_000
+/** A clock that was set differs by more than what reading it to the millisecond does. */
+const CLOCK_STEP_US = 2000
 
 /** The host's clocks. */
 export function systemClock(): Clock {
 	// hrtime() and performance.now() read the same clock from different origins: one read is a float, with no allocation.
 	const [seconds, nanoseconds] = process.hrtime()
 	const originUs = seconds * 1e6 + nanoseconds / 1e3 - performance.now() * 1e3
-	let offsetUs = 0
+	const monotonicUs = (): number => Math.trunc(originUs + performance.now() * 1e3)
+	// To the microsecond; it does not follow a clock that is set later. Date.now() does, to the millisecond.
+	let offsetUs = performance.timeOrigin * 1e3 - originUs
 	let offsetAtUs = Number.NEGATIVE_INFINITY
 	return {
-		monotonicUs: () => Math.trunc(originUs + performance.now() * 1e3),
-		realtimeUs(monotonicUs) {
-			if (monotonicUs - offsetAtUs > OFFSET_VALID_US) {
-				offsetUs = (performance.timeOrigin + performance.now()) * 1e3 - (originUs + performance.now() * 1e3)
-				// timeOrigin does not follow a clock that is set later; Date.now() does, to the millisecond.
-				const drift = Date.now() * 1e3 - (performance.timeOrigin + performance.now()) * 1e3
-				if (Math.abs(drift) > 2000) offsetUs += drift
-				offsetAtUs = monotonicUs
+		monotonicUs,
+		realtimeUs(readUs) {
+			if (readUs - offsetAtUs > OFFSET_VALID_US) {
+				const seenUs = Date.now() * 1e3 + 500 - monotonicUs()
+				// Only then: records a moment apart would go back and forth by the millisecond.
+				if (Math.abs(seenUs - offsetUs) > CLOCK_STEP_US) offsetUs = seenUs
+				offsetAtUs = readUs
 			}
-			return Math.trunc(monotonicUs + offsetUs)
+			return Math.trunc(readUs + offsetUs)
 		},
 	}
 }

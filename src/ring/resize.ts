@@ -3,7 +3,7 @@
  *
  * Sequence numbers, text positions and the header's reading positions stay the same, so every cursor goes on where it was.
  */
-import { DESC, DESC_WORDS, FIELD, HEADER_BYTES } from './layout.ts'
+import { DESC_WORDS, FIELD, HEADER_BYTES } from './layout.ts'
 import { Ring, type RingMemory } from './ring.ts'
 
 /** Formats `memory` (zeroed, of `geometry(wishedBytes)`) and copies the newest whole records of `from` into it. */
@@ -17,7 +17,7 @@ export function moveRing(from: Ring, memory: RingMemory, wishedBytes: number): R
 	while (
 		seq > from.tailSeq &&
 		from.headPosition - from.position(seq - 1) <= textBytes &&
-		from.headSeq - (seq - 1) < descCount
+		from.headSeq - (seq - 1) <= descCount
 	)
 		seq--
 	for (let field: number = FIELD.nextKmsgSeq; field < HEADER_BYTES / 8; field++) floats[field] = from.floats[field] ?? 0
@@ -39,10 +39,4 @@ function copyText(from: Ring, target: Uint8Array, start: number, end: number, te
 		target.set(from.text.subarray(source, source + bytes), position & (textBytes - 1))
 		position += bytes
 	}
-}
-
-/** Bytes a descriptor's record takes in the text ring. */
-export function recordBytes(ring: Ring, seq: number): number {
-	const at = ring.slot(seq)
-	return (ring.words[at + DESC.lineBytes] ?? 0) + (ring.words[at + DESC.extraBytes] ?? 0)
 }

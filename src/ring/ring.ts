@@ -74,8 +74,6 @@ export class Ring {
 	/** Who must see a record before it goes asks for it here: eviction beyond `guardSeq` calls `onGuard` first. */
 	guardSeq = Number.POSITIVE_INFINITY
 	onGuard: () => void = () => {}
-	/** Records that made room for newer ones, since this object was made. */
-	overwritten = 0
 
 	constructor(memory: RingMemory) {
 		this.memory = memory
@@ -149,7 +147,6 @@ export class Ring {
 			seq++
 			position = seq < this.headSeq ? this.position(seq) : this.headPosition
 		}
-		this.overwritten += seq - this.tailSeq
 		this.tailSeq = seq
 		this.#tailPosition = position
 		this.floats[FIELD.tailSeq] = seq
@@ -191,6 +188,21 @@ export class Ring {
 		const next = this.floats[FIELD.nextKmsgSeq] ?? 0
 		const low = this.words[this.slot(seq) + DESC.kmsgSeqLow] ?? 0
 		return next - ((next - low) >>> 0)
+	}
+
+	/**
+	 * Puts right what a writer that was killed between two stores left: for the next writer, before its first record. The number
+	 * of a kmsg record is counted before the record is there.
+	 */
+	recover(): void {
+		const last = this.headSeq - 1
+		// The newest record's descriptor is there even when the record was evicted for one that did not come.
+		const at = this.slot(last)
+		if (last < 0) this.floats[FIELD.nextKmsgSeq] = 0
+		else if (this.words[at + DESC.seqLow] === last >>> 0) {
+			const shown = ((this.words[at + DESC.kind] ?? 0) >>> 24) & FLAG.kmsg
+			this.floats[FIELD.nextKmsgSeq] = this.kmsgSeq(last) + (shown !== 0 ? 1 : 0)
+		}
 	}
 
 	/** Tells readers of this mapping that another file has taken its place. */

@@ -55,6 +55,11 @@ export class ViewIndex {
 		return this.#scanned.seq
 	}
 
+	/** Known places: bounded by the ring. */
+	get checkpoints(): number {
+		return this.#checkpoints.length
+	}
+
 	/** Continues on the ring that took the old one's place (same sequence numbers and positions). */
 	moveTo(ring: Ring): void {
 		this.#ring = ring
@@ -103,13 +108,6 @@ export class ViewIndex {
 	oldest(): Readonly<Place> {
 		this.catchUp()
 		return this.#place(Math.max(this.#ring.tailSeq, this.#oldest.seq))
-	}
-
-	/** The place at a sequence number, which must be retained (or the head). */
-	at(seq: number): Readonly<Place> {
-		this.catchUp()
-		if (seq >= this.#scanned.seq) return this.#scanned
-		return { ...this.#place(seq) }
 	}
 
 	#place(seq: number): Place {
