@@ -1,0 +1,159 @@
+# shellcheck shell=sh disable=SC2154,SC2034,SC2329
+# How each runtime is driven. Sourced by run.sh. DRIVER_missing tells why it cannot be tried; DRIVER_up and _down start and end what it needs;
+# DRIVER_start, _exec and _stop work on containers A and B, whose POGs are named TAG-DRIVER-A and TAG-DRIVER-B.
+
+drivers='runc crun podman_runc podman_crun docker containerd lxc nspawn unshare'
+
+has() { command -v "$1" >/dev/null 2>&1 || { echo "no $1 here"; return 1; }; }
+
+# make_rootfs DIRECTORY: busybox, and the real dmesg and logger of this machine with their libraries.
+make_rootfs() {
+	busybox=${XDG_CACHE_HOME:-$HOME/.cache}/pogs/bin/busybox
+	[ -x "$busybox" ] || return 1
+	mkdir -p "$1/bin" "$1/usr" "$1/etc" "$1/var/log" "$1/proc" "$1/sys" "$1/dev" "$1/run" "$1/tmp" "$1/root"
+	chmod 1777 "$1/tmp"
+	cp "$busybox" "$1/bin/busybox"
+	for applet in $("$busybox" --list); do [ "$applet" = busybox ] || ln -s busybox "$1/bin/$applet" 2>/dev/null; done
+	for program in dmesg logger; do
+		rm "$1/bin/$program"
+		cp "$(command -v $program)" "$1/bin/"
+		ldd "$1/bin/$program" | grep -o '/[^ ]*' | while read -r library; do
+			mkdir -p "$1${library%/*}"
+			cp -L "$library" "$1$library"
+		done
+	done
+	echo root:x:0:0:root:/root:/bin/sh >"$1/etc/passwd"
+	echo root:x:0: >"$1/etc/group"
+	echo ID=pogs-test >"$1/etc/os-release"
+}
+
+# make_wrapper RUNTIME: the wrapper with its settings, since engines pass on no variables.
+make_wrapper() {
+	printf '#!/bin/sh\nexport POGS_RUN_DIR=%s POGS_RUNTIME=%s\nexec %s/mount/pogs-runc "$@"\n' "$run" "$1" "$top" >"$work/pogs-$1"
+	chmod 755 "$work/pogs-$1"
+}
+
+# crun wants every controller of a v1 tree mounted.
+add_hugetlb() {
+	[ -d /sys/fs/cgroup/memory ] && [ ! -e /sys/fs/cgroup/hugetlb ] && grep -q '^hugetlb.*1$' /proc/cgroups || return 0
+	mkdir /sys/fs/cgroup/hugetlb && mount -t cgroup -o hugetlb cgroup /sys/fs/cgroup/hugetlb && touch "$work/hugetlb"
+}
+drop_hugetlb() {
+	[ ! -e "$work/hugetlb" ] || { umount /sys/fs/cgroup/hugetlb && rmdir /sys/fs/cgroup/hugetlb; }
+}
+
+# --- runc and crun by hand, through the wrapper
+bundle_start() { # RUNTIME NAME
+	id=$tag-$1-$2
+	mkdir -p "$work/$id"
+	cp -a "$work/rootfs" "$work/$id/rootfs"
+	(cd "$work/$id" && "$1" spec) || return 1
+	sed -i -e 's/"terminal": true/"terminal": false/' -e 's/"sh"/"sleep", "1000"/' -e 's/"readonly": true/"readonly": false/' "$work/$id/config.json"
+	"$work/pogs-$1" --root "$work/state-$1" run -d --bundle "$work/$id" "$id" </dev/null >"$work/$id.log" 2>&1 || { cat "$work/$id.log"; return 1; }
+}
+bundle_exec() { "$1" --root "$work/state-$1" exec "$tag-$1-$2" sh -c "$3"; }
+bundle_stop() {
+	"$work/pogs-$1" --root "$work/state-$1" kill "$tag-$1-$2" KILL
+	"$work/pogs-$1" --root "$work/state-$1" delete --force "$tag-$1-$2"
+}
+bundle_down() { for name in A B; do bundle_stop "$1" $name; done; }
+
+runc_missing() { has runc; }
+runc_up() { make_wrapper runc; }
+runc_start() { bundle_start runc "$1"; }
+runc_exec() { bundle_exec runc "$1" "$2"; }
+runc_stop() { bundle_stop runc "$1"; }
+runc_down() { bundle_down runc; }
+
+crun_missing() { has crun; }
+crun_up() { make_wrapper crun && add_hugetlb; }
+crun_start() { bundle_start crun "$1"; }
+crun_exec() { bundle_exec crun "$1" "$2"; }
+crun_stop() { bundle_stop crun "$1"; }
+crun_down() { bundle_down crun; }
+
+# --- Podman
+podman_() {
+	CONTAINERS_CONF="$work/containers.conf" podman --root "$work/podman" --runroot "$work/podman-run" --runtime "$work/pogs-$podman_runtime" "$@"
+}
+podman_prepare() {
+	podman_runtime=$1
+	make_wrapper "$1" && add_hugetlb
+	cat >"$work/containers.conf" <<-CONF
+		[containers]
+		default_ulimits = ["nofile=20000:20000", "nproc=4096:4096"]
+		[engine]
+		cgroup_manager = "cgroupfs"
+		events_logger = "file"
+	CONF
+	tar -C "$work/rootfs" -c . | podman_ import - pogs-test
+}
+podman_start() {
+	podman_runtime=$1
+	podman_ run -d --network none --name "$tag-podman_$1-$2" --annotation "pogs.name=$tag-podman_$1-$2" pogs-test /bin/sleep 1000
+}
+podman_exec_() { podman_runtime=$1 && podman_ exec "$tag-podman_$1-$2" /bin/sh -c "$3"; }
+podman_stop_() { podman_runtime=$1 && podman_ rm -f -t 0 "$tag-podman_$1-$2"; }
+podman_end() {
+	podman_runtime=$1
+	podman_ rm -f -t 0 -a
+	podman_ rmi -f -a
+	umount -l "$work/podman/overlay" 2>/dev/null
+	rm -rf "$work/podman" "$work/podman-run"
+}
+
+podman_runc_missing() { has podman && has runc; }
+podman_runc_up() { podman_prepare runc; }
+podman_runc_start() { podman_start runc "$1"; }
+podman_runc_exec() { podman_exec_ runc "$1" "$2"; }
+podman_runc_stop() { podman_stop_ runc "$1"; }
+podman_runc_down() { podman_end runc; }
+
+podman_crun_missing() { has podman && has crun; }
+podman_crun_up() { podman_prepare crun; }
+podman_crun_start() { podman_start crun "$1"; }
+podman_crun_exec() { podman_exec_ crun "$1" "$2"; }
+podman_crun_stop() { podman_stop_ crun "$1"; }
+podman_crun_down() { podman_end crun; }
+
+# --- Docker: a daemon of its own; what dockerd 20.10 passes on is the environment
+docker_() { docker -H "unix://$work/docker/sock" "$@"; }
+docker_missing() { has dockerd && has docker && has runc; }
+docker_up() {
+	make_wrapper runc
+	mkdir "$work/docker"
+	dockerd --bridge=none --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false --storage-driver overlay2 \
+		--exec-opt native.cgroupdriver=cgroupfs --add-runtime "pogs=$work/pogs-runc" --data-root "$work/docker/data" \
+		--exec-root "$work/docker/exec" -H "unix://$work/docker/sock" -p "$work/docker/pid" >"$work/docker/log" 2>&1 &
+	echo $! >"$work/docker/job"
+	tries=0
+	until docker_ version >/dev/null 2>&1; do
+		tries=$((tries + 1))
+		[ $tries -lt 100 ] || { tail -5 "$work/docker/log"; return 1; }
+		sleep 0.1
+	done
+	tar -C "$work/rootfs" -c . | docker_ import - pogs-test
+}
+docker_start() {
+	docker_ run -d --runtime pogs --network none --name "$tag-$1" -e "POGS_NAME=$tag-docker-$1" pogs-test /bin/sleep 1000
+}
+docker_exec() { docker_ exec "$tag-$1" /bin/sh -c "$2"; }
+docker_stop() { docker_ rm -f "$tag-$1"; }
+docker_down() {
+	for name in A B; do docker_ rm -f "$tag-$name"; done
+	end_daemon "$(cat "$work/docker/job")"
+	umount -l "$work/docker/exec/netns/default" 2>/dev/null
+	rm -rf "$work/docker"
+}
+
+# end_daemon PID: and waits until it has gone.
+end_daemon() {
+	kill "$1" || return 0
+	tries=0
+	while kill -0 "$1" 2>/dev/null && [ $tries -lt 100 ]; do
+		tries=$((tries + 1))
+		sleep 0.1
+	done
+}
+
+. "$here/drivers-other.sh"
