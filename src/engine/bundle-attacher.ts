@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { idMapOfConfig } from '../attach/id-map.ts'
 import { copyLowerVarLog } from '../attach/lower.ts'
 import { pointsOf } from '../attach/oci/attachable.ts'
-import { readBundle, rootOf, writeBundle } from '../attach/oci/bundle.ts'
+import { placesMissing, readBundle, rootOf, writeBundle } from '../attach/oci/bundle.ts'
 import type { OciConfig } from '../attach/oci/config.ts'
 import { editBundle } from '../attach/oci/edit-bundle.ts'
 import { ownerOf } from '../attach/oci/owner.ts'
@@ -40,7 +40,7 @@ export class BundleAttacher {
 
 	/** Before `create`: the POG, and `config.json` with it. Answers the POG's name; empty when the container wants none. */
 	async prepare(bundle: string, containerId: string, runtime: string): Promise<Outcome<string>> {
-		const wanted = await this.#read(bundle)
+		const wanted = this.#read(bundle)
 		if ('failure' in wanted) return wanted
 		const { config, settings } = wanted.value
 		if (settings.attach.size === 0) return { value: '' }
@@ -49,9 +49,10 @@ export class BundleAttacher {
 		if ('failure' in made) return made
 		const pog = made.value
 		const { attach } = settings
-		const plan = { pog: pog.name, paths: pog.paths, attach, hookPath: HOOK_PATH, runDir, runtime }
+		const leaveOut = placesMissing(rootOf(bundle, config), config)
+		const plan = { pog: pog.name, paths: pog.paths, attach, hookPath: HOOK_PATH, runDir, runtime, leaveOut }
 		const edited = editBundle(config, plan)
-		const problem = 'problem' in edited ? edited : await writeBundle(bundle, edited.value)
+		const problem = 'problem' in edited ? edited : writeBundle(bundle, edited.value)
 		if (problem !== undefined) {
 			await lifecycle.discard(containerId)
 			return failure(problem.problem)
@@ -71,7 +72,7 @@ export class BundleAttacher {
 			this.#hooked.delete(containerId)
 			return { value: (binds ?? []).map(path => `\t${path}`).join('') }
 		}
-		const wanted = await this.#read(bundle)
+		const wanted = this.#read(bundle)
 		if ('failure' in wanted) return wanted
 		const { config, settings } = wanted.value
 		if (settings.attach.size === 0) return { value: '' }
@@ -121,8 +122,8 @@ export class BundleAttacher {
 			await lifecycle.tell(containerId, `${leftEntries} files of the image's /var/log are left out`)
 	}
 
-	async #read(bundle: string): Promise<Outcome<{ config: OciConfig; settings: ContainerSettings }>> {
-		const config = await readBundle(bundle)
+	#read(bundle: string): Outcome<{ config: OciConfig; settings: ContainerSettings }> {
+		const config = readBundle(bundle)
 		if ('problem' in config) return failure(config.problem)
 		const settings = readSettings(config.value, this.#options.confDir)
 		if ('problem' in settings) return failure(settings.problem)
