@@ -3,24 +3,40 @@
  * innermost last.
  *
  * Reading /proc costs about 20 us, so answers are kept for a moment: long enough for a burst, short against the reuse of
- * pids.
+ * pids. Invariant: none is used later than that; the clock is asked each time, because a shard's thread runs no timers.
  */
 import { readFileSync } from 'node:fs'
+import { performance } from 'node:perf_hooks'
 import { LRUCache } from 'lru-cache'
 
 const VALID_MS = 1000
 const MAX_PIDS = 4096
 
-const KNOWN = new LRUCache<number, number>({ max: MAX_PIDS, ttl: VALID_MS, ttlResolution: 50 })
+interface Known {
+	readonly hostPid: number
+	readonly pid: number
+	readonly untilMs: number
+}
+
+const KNOWN = new LRUCache<number, Known>({ max: MAX_PIDS })
+/** The sender asked for last: mostly it is the next one too. */
+let last: Known = { hostPid: 0, pid: 0, untilMs: 0 }
 
 /** 0 when the kernel told no pid, or the process is gone. */
 export function containerPid(hostPid: number): number {
 	if (hostPid === 0) return 0
-	const known = KNOWN.get(hostPid)
-	if (known !== undefined) return known
+	const nowMs = performance.now()
+	const known = last.hostPid === hostPid ? last : KNOWN.get(hostPid)
+	if (known !== undefined && nowMs < known.untilMs) {
+		last = known
+		return known.pid
+	}
 	const pid = readInnermostPid(hostPid)
 	// A process that is gone says nothing of one that gets its pid next.
-	if (pid > 0) KNOWN.set(hostPid, pid)
+	if (pid > 0) {
+		last = { hostPid, pid, untilMs: nowMs + VALID_MS }
+		KNOWN.set(hostPid, last)
+	}
 	return pid
 }
 
