@@ -139,7 +139,9 @@ function isFrozen({ version, directory }: MemoryCgroup): boolean {
 /** Runs the helper in a process group of its own; what went wrong, or undefined. */
 function runHelper(args: readonly string[], timeoutMs: number): Promise<string | undefined> {
 	return new Promise(resolve => {
-		const child = spawn('sh', [HELPER, ...args], { detached: true, stdio: ['ignore', 'ignore', 'pipe'] })
+		// Its allocator inherits both pipes, so "close" means that nobody allocates any more, even when the shell was killed.
+		const child = spawn('sh', [HELPER, ...args], { detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+		child.stdout.resume()
 		let said = ''
 		let late = false
 		const timer = setTimeout(() => {
@@ -152,6 +154,9 @@ function runHelper(args: readonly string[], timeoutMs: number): Promise<string |
 		child.once('error', error => {
 			clearTimeout(timer)
 			resolve(`Cannot run ${HELPER}: ${error.message}`)
+		})
+		child.once('exit', (_, signal) => {
+			if (signal !== null && child.pid !== undefined) killGroup(child.pid)
 		})
 		child.once('close', (code, signal) => {
 			clearTimeout(timer)
