@@ -82,7 +82,10 @@ for (const [kind, factor] of [
 						} else {
 							const head = before(lines, lines.length, bit, factor).position
 							const oldest = place(ring.tailSeq)
-							const wanted = Math.floor(now.seek * head)
+							// Half of them at the edge of a record.
+							const anywhere = Math.floor(now.seek * head)
+							const edge = before(lines, Math.floor(now.seek * lines.length), bit, factor).position
+							const wanted = anywhere % 2 === 0 ? anywhere : edge
 							let seq = ring.tailSeq
 							while (seq < lines.length && before(lines, seq + 1, bit, factor).position <= wanted) seq++
 							const expected = wanted < oldest.position ? oldest : place(seq)
