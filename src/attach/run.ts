@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url'
 import { Client } from '../control/client.ts'
 import type { PogSpec } from '../control/service.ts'
 import type { PogPaths } from '../pog/info.ts'
-import { refuseSyslogCall } from '../sys/seccomp.ts'
+import { answerSyslog } from './answer-syslog.ts'
 import { codeOfSignal, EXIT_NOT_STARTED, inForeground, SignalInbox, waitForeground } from './foreground.ts'
 
 /** What `pogctl run` was asked for. */
@@ -74,9 +74,8 @@ function start(options: RunOptions, name: string, paths: PogPaths): ChildProcess
 	const runDir = realpathSync(options.runDir)
 	const stage = `${runDir}/root`
 	mkdirSync(stage, { recursive: true, mode: 0o700 })
-	const refused = refuseSyslogCall()
-	if (refused < 0)
-		complain(`Cannot close syslog(2) to the command: errno ${-refused}; mind the host's kernel.dmesg_restrict`, 0)
+	const problem = answerSyslog(runDir, { name, containerId: name })
+	if (problem !== undefined) complain(problem, 0)
 	const environment = {
 		...process.env,
 		POGS_STAGE: stage,

@@ -12,6 +12,8 @@ export interface ServeRequest {
 	name: string
 	hostname: string
 	owner: { uid: number; gid: number }
+	/** The container it is for, when a runtime told; else empty. */
+	containerId: string
 	/** Text of its own, or null for the host's default. */
 	conf: string | null
 	fuseFd: number
@@ -39,6 +41,8 @@ export interface Commands {
 	policy: { ask: PogPolicy; answer: null }
 	/** Serves the host's control file on this FUSE connection. */
 	serveControl: { ask: { fuseFd: number }; answer: null }
+	/** Takes seccomp listeners of containers from this listening socket. */
+	serveSyslog: { ask: { socketFd: number }; answer: null }
 	/** The answer to a command of the control file. */
 	answerControl: { ask: { command: number; line: string }; answer: null }
 	/** Watches the container's first process: `exited` follows. */

@@ -275,6 +275,7 @@ function serveRequest(
 		name: spec.name,
 		hostname: spec.hostname ?? spec.name,
 		owner: spec.owner ?? { uid: 0, gid: 0 },
+		containerId: spec.containerId ?? '',
 		conf: spec.conf === undefined ? null : Buffer.from(spec.conf, 'utf8').toString('latin1'),
 		fuseFd,
 		logFd,

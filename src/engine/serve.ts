@@ -1,13 +1,15 @@
 /**
  * The composition root: starts a service in a run directory and stops it again. Everything is made here and handed down.
  */
-import { mkdirSync, readFileSync, rmdirSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs'
 import { apiSocketPath } from '../control/calls.ts'
 import { startApi } from '../control/api.ts'
 import { EAGAIN, errnoName } from '../lib/errno.ts'
 import { close } from '../sys/io.ts'
 import { lockDirectory } from '../sys/lock.ts'
 import { mountFuse, unmount } from '../sys/mount.ts'
+import { seccompSocketPath } from '../attach/container-process.ts'
+import { listenStream } from '../sys/seccomp-socket.ts'
 import { BundleAttacher } from './bundle-attacher.ts'
 import { runHostCommand } from './host-commands.ts'
 import { Lifecycle } from './lifecycle.ts'
@@ -83,6 +85,8 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 	}
 	const control = await mountControl(runDir, shard)
 	if (control !== undefined) log('warn', control)
+	const syslog = await openSyslogDoor(runDir, shard)
+	if (syslog !== undefined) log('warn', syslog)
 	return {
 		value: {
 			async stop() {
@@ -91,10 +95,21 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 				await policy.close()
 				await service.close()
 				unmountControl(runDir)
+				rmSync(seccompSocketPath(runDir), { force: true })
 				close(lock)
 			},
 		},
 	}
+}
+
+/** Listens for containers' seccomp listeners; or what stands against it. Only syslog(2) needs it. */
+async function openSyslogDoor(runDir: string, shard: ShardClient): Promise<string | undefined> {
+	const path = seccompSocketPath(runDir)
+	rmSync(path, { force: true })
+	const socketFd = listenStream(path)
+	if (socketFd < 0) return `Cannot listen at ${path}: ${errnoName(socketFd)}; syslog(2) will not be answered`
+	const served = await shard.ask('serveSyslog', { socketFd })
+	return 'error' in served ? served.error : undefined
 }
 
 /** Mounts the host's control file at `RUN/host`; or what stands against it. Everything but runtimes works without it. */

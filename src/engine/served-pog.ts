@@ -13,6 +13,7 @@ import { geometry } from '../ring/layout.ts'
 import { close, pread, pwrite } from '../sys/io.ts'
 import { FileCalls } from '../sys/files.ts'
 import { remountTmpfs } from '../sys/mount.ts'
+import { SyslogCalls } from '../syslog2/syslog-calls.ts'
 import type { Backing } from '../vfs/backing.ts'
 import { PogTree } from '../vfs/pog-tree.ts'
 import type { ServeRequest } from './messages.ts'
@@ -26,13 +27,26 @@ export class ServedPog {
 	readonly pog: Pog
 	readonly fuse: Endpoint
 	readonly log: Endpoint
+	readonly syslog: SyslogCalls
 	readonly #request: ServeRequest
 
-	private constructor(pog: Pog, session: Session, devLog: DevLog, request: ServeRequest, onGone: () => void) {
+	private constructor(
+		pog: Pog,
+		session: Session,
+		devLog: DevLog,
+		syslog: SyslogCalls,
+		request: ServeRequest,
+		onGone: () => void,
+	) {
 		this.pog = pog
 		this.#request = request
 		this.fuse = { fd: request.fuseFd, turn: units => session.serve(units), over: onGone }
 		this.log = { fd: request.logFd, turn: () => devLog.receive(), over: () => {} }
+		this.syslog = syslog
+	}
+
+	get containerId(): string {
+		return this.#request.containerId
 	}
 
 	/** Makes the ring and takes over the descriptors; or a message, and the descriptors stay the caller's. */
@@ -60,7 +74,8 @@ export class ServedPog {
 		})
 		pog.configured.readIncludes = pattern => readIncludes(request.storePath, pattern)
 		const session = context.newSession(request, tree)
-		served = new ServedPog(pog, session, new DevLog(request.logFd, pog, context.batch), request, onGone)
+		const devLog = new DevLog(request.logFd, pog, context.batch)
+		served = new ServedPog(pog, session, devLog, new SyslogCalls(pog, context.desk), request, onGone)
 		return served
 	}
 
@@ -91,6 +106,7 @@ export class ServedPog {
 	retire(): void {
 		if (this.#retired) return
 		this.#retired = true
+		this.syslog.closeAll()
 		close(this.fuse.fd)
 		close(this.log.fd)
 		close(this.#request.storeFd)

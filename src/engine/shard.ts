@@ -15,6 +15,9 @@ import { close, read } from '../sys/io.ts'
 import { allocate } from '../sys/memory.ts'
 import { DatagramBatch } from '../sys/sockets.ts'
 import { openPidfd } from '../sys/processes.ts'
+import { userNamespaceOf } from '../syslog2/caller.ts'
+import type { ContainerProcess } from '../attach/container-process.ts'
+import { SyslogDesk } from '../syslog2/syslog-calls.ts'
 import type { Backing } from '../vfs/backing.ts'
 import { ControlTree } from '../vfs/control-tree.ts'
 import type {
@@ -28,6 +31,7 @@ import type {
 } from './messages.ts'
 import { Reactor } from './reactor.ts'
 import { backingCalls, READ_SCRATCH_BYTES, ServedPog } from './served-pog.ts'
+import { SyslogDoor } from './syslog-door.ts'
 
 const DATAGRAMS_A_TURN = 32
 const TICK_MS = 1000
@@ -41,6 +45,7 @@ export interface ShardContext {
 	readonly scratch: Memory
 	readonly batch: DatagramBatch
 	readonly pogctl: Uint8Array
+	readonly desk: SyslogDesk
 	newSession(connection: { name: string; fuseFd: number }, filesystem: Filesystem): Session
 }
 
@@ -74,6 +79,7 @@ export class Shard {
 			scratch: allocate(READ_SCRATCH_BYTES),
 			batch: new DatagramBatch(DATAGRAMS_A_TURN, limits.datagramBytes),
 			pogctl: data.pogctl,
+			desk: new SyslogDesk(),
 			newSession: (request, filesystem) =>
 				new Session(request.fuseFd, filesystem, {
 					workspace,
@@ -189,6 +195,10 @@ export class Shard {
 				this.#reactor.add({ fd: fuseFd, turn: units => session.serve(units), over: () => {} })
 				return null
 			},
+			serveSyslog: ({ socketFd }) => {
+				this.#serveSyslog(socketFd)
+				return null
+			},
 			answerControl: ({ command, line }) => {
 				this.#control?.answer(command, line)
 				return null
@@ -215,6 +225,29 @@ export class Shard {
 		this.#reactor.add(served.fuse)
 		this.#reactor.add(served.log)
 		return describePog(served.pog)
+	}
+
+	#serveSyslog(socketFd: number): void {
+		const complain = (message: string): void =>
+			this.#tell({ event: 'log', level: 'warn', message, fields: { socket: 'seccomp' } })
+		const door = new SyslogDoor(this.#reactor, socketFd, (told, fd) => this.#listen(told, fd, complain), complain)
+		this.#reactor.every(TICK_MS, () => door.tick())
+	}
+
+	/** A container's syslog(2) calls come by this descriptor from now on. */
+	#listen({ metadata, containerId, pid }: ContainerProcess, fd: number, complain: (message: string) => void): boolean {
+		for (const { pog, syslog, containerId: expected } of this.#pogs.values()) {
+			if (pog.name !== metadata) continue
+			if (expected !== '' && expected !== containerId) {
+				complain(`The listener of container "${containerId}" is not for POG "${metadata}" of "${expected}"`)
+				return false
+			}
+			const listener = syslog.listen(fd, userNamespaceOf(pid), closed => this.#reactor.remove(closed))
+			this.#reactor.add(listener)
+			return true
+		}
+		complain(`A seccomp listener came for POG "${metadata}", which is not there`)
+		return false
 	}
 
 	/** A process descriptor is readable when its process has ended. */

@@ -2,7 +2,7 @@
  * Seccomp filters for the programs we start. Source: seccomp(2), include/uapi/linux/{seccomp,filter,audit}.h (v6.12).
  *
  * A filter holds for the calling thread and everything started from it, for ever; Node starts processes from its main
- * thread. Invariant: a filter only ever refuses the calls it names, on every system call table the machine has.
+ * thread. Invariant: a filter only ever touches the calls it names, on every system call table the machine has.
  */
 import { ENOSYS, EPERM } from '../lib/errno.ts'
 import { bind, result } from './libc.ts'
@@ -10,9 +10,16 @@ import { allocate, unmap } from './memory.ts'
 
 const prctl = bind('int prctl(int, uint64_t, uint64_t, uint64_t, uint64_t)')
 
+const seccomp = bind('int64_t syscall(int64_t, int64_t, int64_t, int64_t)')
+
+/** seccomp(2) itself, which the C library has no function for. */
+const SYS_SECCOMP: Readonly<Record<string, number>> = { x64: 317, arm64: 277, riscv64: 277 }
+const SECCOMP_SET_MODE_FILTER = 1
+const SECCOMP_FILTER_FLAG_NEW_LISTENER = 1 << 3
 const PR_SET_SECCOMP = 22
 const SECCOMP_MODE_FILTER = 2
 const SECCOMP_RET_ALLOW = 0x7fff0000
+const SECCOMP_RET_USER_NOTIF = 0x7fc00000
 const SECCOMP_RET_ERRNO = 0x00050000
 
 /** Load the 32-bit word at k of struct seccomp_data; jump when equal; keep some bits; return k. */
@@ -34,8 +41,13 @@ const DMESG_FALLBACK_BYTES = 16392
 /** x32 calls on x86-64 are the native numbers with this bit. */
 const NOT_X32 = 0xbfffffff
 
+interface SyslogCallNumber {
+	readonly arch: number
+	readonly nr: number
+}
+
 /** AUDIT_ARCH_* and the number of syslog(2) there, by the architecture names of Node; little-endian ones only. */
-const SYSLOG_CALLS: Readonly<Record<string, readonly { arch: number; nr: number }[]>> = {
+const SYSLOG_CALLS: Readonly<Record<string, readonly SyslogCallNumber[]>> = {
 	x64: [
 		{ arch: 0xc000003e, nr: 103 },
 		{ arch: 0x40000003, nr: 103 },
@@ -49,7 +61,23 @@ const SYSLOG_CALLS: Readonly<Record<string, readonly { arch: number; nr: number 
 
 type Instruction = readonly [code: number, jumpTrue: number, jumpFalse: number, k: number]
 
-function program(calls: readonly { arch: number; nr: number }[]): Instruction[] {
+/** Every syslog(2) call to us; all else runs. */
+function notifyProgram(calls: readonly SyslogCallNumber[]): Instruction[] {
+	const instructions: Instruction[] = []
+	for (const { arch, nr } of calls) {
+		instructions.push(
+			[LD_W_ABS, 0, 0, OFFSET_ARCH],
+			[JEQ_K, 0, 4, arch],
+			[LD_W_ABS, 0, 0, OFFSET_NR],
+			[AND_K, 0, 0, NOT_X32],
+			[JEQ_K, 0, 1, nr],
+			[RET_K, 0, 0, SECCOMP_RET_USER_NOTIF],
+		)
+	}
+	return [...instructions, [RET_K, 0, 0, SECCOMP_RET_ALLOW]]
+}
+
+function refuseProgram(calls: readonly SyslogCallNumber[]): Instruction[] {
 	const instructions: Instruction[] = []
 	for (const { arch, nr } of calls) {
 		instructions.push(
@@ -69,6 +97,23 @@ function program(calls: readonly { arch: number; nr: number }[]): Instruction[] 
 	return [...instructions, [RET_K, 0, 0, SECCOMP_RET_ALLOW]]
 }
 
+/** Whether a call of this table and number is syslog(2); x32 calls come with the native table's number and a bit. */
+export function isSyslogCall(arch: number, nr: number, machine: string = process.arch): boolean {
+	return SYSLOG_CALLS[machine]?.some(call => call.arch === arch && call.nr === (nr & NOT_X32)) === true
+}
+
+/**
+ * Hands syslog(2) of this thread, and of everything it starts from now on, to whoever reads the descriptor that is answered.
+ * Or a negative errno (needs CAP_SYS_ADMIN in the user namespace; EBUSY: a filter above has a listener already).
+ */
+export function notifySyslogCall(machine: string = process.arch): number {
+	const calls = SYSLOG_CALLS[machine]
+	if (calls === undefined) return -ENOSYS
+	return withProgram(notifyProgram(calls), address =>
+		result(seccomp(SYS_SECCOMP[machine] ?? 0, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, address)),
+	)
+}
+
 /**
  * Refuses syslog(2) with EPERM to this thread and to everything it starts from now on, since the call has no path to put
  * a private log under. 0 or a negative errno (needs CAP_SYS_ADMIN in the user namespace; ENOSYS on an unknown machine).
@@ -76,8 +121,11 @@ function program(calls: readonly { arch: number; nr: number }[]): Instruction[] 
 export function refuseSyslogCall(machine: string = process.arch): number {
 	const calls = SYSLOG_CALLS[machine]
 	if (calls === undefined) return -ENOSYS
-	const instructions = program(calls)
-	// struct sock_fprog (length, then the address at 8) at the front, the instructions behind it
+	return withProgram(refuseProgram(calls), address => result(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, address, 0, 0)))
+}
+
+/** Runs `install` with the address of a struct sock_fprog: length, then the address at 8; the instructions follow. */
+function withProgram(instructions: readonly Instruction[], install: (address: number) => number): number {
 	const memory = allocate(4096)
 	const view = new DataView(memory.buffer)
 	view.setUint16(0, instructions.length, true)
@@ -89,7 +137,7 @@ export function refuseSyslogCall(machine: string = process.arch): number {
 		view.setUint8(at + 3, jumpFalse)
 		view.setUint32(at + 4, k, true)
 	}
-	const answer = result(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, memory.address, 0, 0))
+	const answer = install(memory.address)
 	unmap(memory)
 	return answer
 }

@@ -1,0 +1,106 @@
+/**
+ * RUN/seccomp.sock: where runtimes (and `pogctl run`) bring the seccomp listeners of containers.
+ *
+ * Source: OCI runtime specification 1.1, config-linux.md, "Seccomp" (listenerPath): a stream socket, one message with the descriptor.
+ * Invariant: a descriptor that is not handed on is closed, so its callers get ENOSYS instead of waiting for ever; a
+ * connection has bounded text and bounded time.
+ */
+import { EAGAIN, EINTR } from '../lib/errno.ts'
+import { close } from '../sys/io.ts'
+import { acceptStream, DescriptorMessages } from '../sys/seccomp-socket.ts'
+import { type ContainerProcess, parseContainerProcess } from '../attach/container-process.ts'
+import type { Endpoint } from './reactor.ts'
+
+const MAX_TEXT_BYTES = 1 << 20
+const MAX_CONNECTIONS = 256
+const PATIENCE_MS = 10_000
+
+interface Watcher {
+	add(endpoint: Endpoint): void
+	remove(endpoint: Endpoint): void
+}
+
+interface Connection extends Endpoint {
+	readonly until: number
+	text: string
+	readonly descriptors: number[]
+}
+
+export class SyslogDoor {
+	readonly #reactor: Watcher
+	readonly #messages = new DescriptorMessages()
+	readonly #connections = new Set<Connection>()
+	readonly #onListener: (process: ContainerProcess, fd: number) => boolean
+	readonly #complain: (message: string) => void
+
+	/** `onListener` takes the descriptor over, or answers false. */
+	constructor(
+		reactor: Watcher,
+		socketFd: number,
+		onListener: (process: ContainerProcess, fd: number) => boolean,
+		complain: (message: string) => void,
+	) {
+		this.#reactor = reactor
+		this.#onListener = onListener
+		this.#complain = complain
+		reactor.add({ fd: socketFd, turn: () => this.#accept(socketFd), over: () => close(socketFd) })
+	}
+
+	#accept(socketFd: number): number {
+		const fd = acceptStream(socketFd)
+		if (fd < 0) return 0
+		if (this.#connections.size >= MAX_CONNECTIONS) this.#sweep(Number.NEGATIVE_INFINITY)
+		const connection: Connection = {
+			fd,
+			until: performance.now() + PATIENCE_MS,
+			text: '',
+			descriptors: [],
+			turn: () => this.#receive(connection),
+			over: () => this.#end(connection),
+		}
+		this.#connections.add(connection)
+		this.#reactor.add(connection)
+		return 1
+	}
+
+	#receive(connection: Connection): number {
+		const message = this.#messages.receive(connection.fd)
+		if (typeof message === 'number') return message === -EAGAIN || message === -EINTR ? 0 : message
+		connection.text += message.text.toString('latin1')
+		connection.descriptors.push(...message.descriptors)
+		const ended = message.text.length === 0 || connection.text.length > MAX_TEXT_BYTES
+		const parsed = parseContainerProcess(Buffer.from(connection.text, 'latin1').toString('utf8'), ended)
+		if (parsed === 'incomplete') return 1
+		if ('problem' in parsed) this.#complain(parsed.problem)
+		else this.#handOver(connection, parsed.value)
+		return -1
+	}
+
+	#handOver({ descriptors }: Connection, process: ContainerProcess): void {
+		const fd = descriptors[process.index]
+		if (fd === undefined) return this.#complain(`No descriptor came with the process of "${process.metadata}"`)
+		if (this.#onListener(process, fd)) descriptors.splice(process.index, 1)
+	}
+
+	#end(connection: Connection): void {
+		if (!this.#connections.delete(connection)) return
+		close(connection.fd)
+		for (const fd of connection.descriptors) close(fd)
+	}
+
+	/** Ends connections that have said nothing whole for too long: to be called now and then. */
+	tick(): void {
+		this.#sweep(performance.now())
+	}
+
+	/** Ends what was to be done by `now`; with -Infinity the oldest one. */
+	#sweep(now: number): void {
+		for (const connection of this.#connections) {
+			if (now !== Number.NEGATIVE_INFINITY && connection.until > now) return
+			this.#complain(`A connection to the seccomp socket brought no whole message`)
+			this.#reactor.remove(connection)
+			this.#end(connection)
+			if (now === Number.NEGATIVE_INFINITY) return
+		}
+	}
+}
