@@ -4,8 +4,9 @@
  *
  * Exit codes: 0 stopped as asked; 1 it could not start, or the data plane failed; 2 wrong usage.
  */
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { stderrLog } from '../engine/log.ts'
+import { type Transport, TRANSPORTS } from '../engine/messages.ts'
 import { serve } from '../engine/serve.ts'
 import { readVersion } from '../lib/version.ts'
 
@@ -21,16 +22,20 @@ const program = new Command('pogshim')
 		process.env['POGS_RUN_DIR'] || '/run/pogs',
 	)
 	.option('--etc-dir <dir>', "the host's policy: pogs.conf and syslog.conf, obeyed at every change", '/etc/pogs')
+	.addOption(
+		new Option('--transport <name>', 'how files are served: docs/transports.md').choices(TRANSPORTS).default('kernel'),
+	)
 	.addHelpText('after', '\nStop it with SIGTERM or ^C. "pogctl --help" tells what to do with it.')
 	.exitOverride(error => process.exit(error.exitCode === 0 ? 0 : EXIT_USAGE))
 	.parse()
 
-const { runDir, etcDir } = program.opts<{ runDir: string; etcDir: string }>()
+const { runDir, etcDir, transport } = program.opts<{ runDir: string; etcDir: string; transport: Transport }>()
 const log = stderrLog()
 
 const started = await serve({
 	runDir,
 	etcDir,
+	transport,
 	log,
 	onFatal(cause) {
 		log('error', 'the data plane ended', { cause: String(cause instanceof Error ? cause.stack : cause) })

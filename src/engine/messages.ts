@@ -16,7 +16,9 @@ export interface ServeRequest {
 	containerId: string
 	/** Text of its own, or null for the host's default. */
 	conf: string | null
+	/** The mounted connection; -1 when the transport mounts for itself, on `mountPoint`. */
 	fuseFd: number
+	mountPoint: string
 	logFd: number
 	/** The store's root directory. */
 	storeFd: number
@@ -71,8 +73,13 @@ export type ShardEvent =
 	| { event: 'exited'; id: number }
 	| { event: 'hostCommand'; command: number; line: string }
 
+/** How POGs are served: by the kernel's protocol, or through the package of that name. */
+export const TRANSPORTS = ['kernel', 'fuse-native'] as const
+export type Transport = (typeof TRANSPORTS)[number]
+
 /** What a shard's thread starts with. */
 export interface ShardData {
+	transport: Transport
 	/** Written to by the main thread to wake the shard. */
 	wakeFd: number
 	policy: PogPolicy

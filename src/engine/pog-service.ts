@@ -20,7 +20,7 @@ import { formatSize } from '../lib/size.ts'
 import type { PogInfo, RecordInfo } from '../pog/info.ts'
 import { geometry } from '../ring/layout.ts'
 import { describeHost, HOST_NAME, HostLog } from './host-log.ts'
-import type { CommandName, Commands } from './messages.ts'
+import type { CommandName, Commands, Transport } from './messages.ts'
 import { PogTable, type TableEntry } from './pog-table.ts'
 import type { HostPolicy } from './policy.ts'
 import { RecordReader } from './record-reader.ts'
@@ -34,6 +34,7 @@ export interface EngineState {
 	readonly restarts: number
 	readonly startedAtMs: number
 	readonly policy: { readonly current: HostPolicy }
+	readonly transport: Transport
 	/** What the kernel and the shard agreed on; filled with the first mount. */
 	readonly features: Record<string, string | number | boolean>
 }
@@ -107,7 +108,7 @@ export class EngineService implements PogService {
 		if (id === undefined)
 			return failure(409, `The name "${spec.name}" is taken: choose another, or remove it with "pogctl rm"`)
 		const quotaBytes = spec.quotaBytes ?? policy.quotaBytes
-		const store = prepareStore(this.#state.runDir, spec.name, ringBytes, quotaBytes)
+		const store = prepareStore(this.#state.runDir, spec.name, ringBytes, quotaBytes, this.#state.transport)
 		if (typeof store === 'string') {
 			this.table.release(spec.name)
 			return failure(500, store)
@@ -269,7 +270,7 @@ function serveRequest(
 	ringBytes: number,
 	quotaBytes: number,
 ): Commands['serve']['ask'] {
-	const { fuseFd, logFd, storeFd, storePath, ringPath } = store
+	const { fuseFd, mountPoint, logFd, storeFd, storePath, ringPath } = store
 	return {
 		id,
 		name: spec.name,
@@ -278,6 +279,7 @@ function serveRequest(
 		containerId: spec.containerId ?? '',
 		conf: spec.conf === undefined ? null : Buffer.from(spec.conf, 'utf8').toString('latin1'),
 		fuseFd,
+		mountPoint,
 		logFd,
 		storeFd,
 		storePath,

@@ -19,6 +19,14 @@ export interface Endpoint {
 	over(): void
 }
 
+/** Where endpoints and timers are put to be served. */
+export interface Loop {
+	add(endpoint: Endpoint): void
+	remove(endpoint: Endpoint): void
+	every(everyMs: number, run: () => void): void
+	stop(): void
+}
+
 /** Units of work an endpoint may do before the others get their turn. */
 const TURN = 32
 /** Rounds without asking epoll whether somebody else is ready. */
@@ -30,7 +38,7 @@ const EXPLORE_EVERY = 16
 /** With more busy endpoints than this there is always something to do. */
 const CROWD = 8
 
-export class Reactor {
+export class Reactor implements Loop {
 	readonly #epoll = new Epoll()
 	readonly #endpoints: (Endpoint | undefined)[] = []
 	readonly #keys = new Map<Endpoint, number>()

@@ -4,17 +4,18 @@
 import { mkdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs'
 import { apiSocketPath } from '../control/calls.ts'
 import { startApi } from '../control/api.ts'
+import { loadFuseNative } from '../fuse/native-package.ts'
 import { EAGAIN, errnoName } from '../lib/errno.ts'
 import { close } from '../sys/io.ts'
 import { lockDirectory } from '../sys/lock.ts'
 import { mountFuse, unmount } from '../sys/mount.ts'
-import { seccompSocketPath } from '../attach/container-process.ts'
 import { listenStream } from '../sys/seccomp-socket.ts'
+import { seccompSocketPath } from '../attach/container-process.ts'
 import { BundleAttacher } from './bundle-attacher.ts'
 import { runHostCommand } from './host-commands.ts'
 import { Lifecycle } from './lifecycle.ts'
 import type { Log } from './log.ts'
-import type { ShardEvent } from './messages.ts'
+import type { ShardEvent, Transport } from './messages.ts'
 import { EngineService } from './pog-service.ts'
 import { watchPolicy } from './policy.ts'
 import { ShardClient } from './shard-client.ts'
@@ -23,6 +24,7 @@ import { releaseLeftovers } from './store.ts'
 export interface ServeOptions {
 	runDir: string
 	etcDir: string
+	transport: Transport
 	log: Log
 	/** The data plane ended by itself: the process has nothing left to do. */
 	onFatal: (cause: unknown) => void
@@ -38,7 +40,9 @@ const POGCTL_INSIDE = new URL('../../mount/pogctl-inside.sh', import.meta.url)
 
 /** Starts the service; or what stands against it. */
 export async function serve(options: ServeOptions): Promise<{ value: Service } | { problem: string }> {
-	const { runDir, etcDir, log } = options
+	const { runDir, etcDir, transport, log } = options
+	const missing = transport === 'fuse-native' ? loadFuseNative() : undefined
+	if (typeof missing === 'string') return { problem: missing }
 	mkdirSync(runDir, { recursive: true, mode: 0o700 })
 	const lock = lockDirectory(runDir)
 	if (lock === -EAGAIN) {
@@ -49,12 +53,12 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 	unmountControl(runDir)
 	if (leftovers.length > 0) log('warn', 'removed what a service that was killed left', { pogs: leftovers.join(' ') })
 	let stopping = false
-	const features: Record<string, string | number | boolean> = { transport: 'kernel' }
+	const features: Record<string, string | number | boolean> = { transport }
 	const policy = watchPolicy(etcDir, log, next => {
 		void shard.ask('policy', { devkmsg: next.devkmsg, defaultConf: next.defaultConf })
 	})
 	const shard = new ShardClient(
-		{ policy: policy.current, pogctl: readFileSync(POGCTL_INSIDE) },
+		{ transport, policy: policy.current, pogctl: readFileSync(POGCTL_INSIDE) },
 		event => {
 			if (event.event === 'hostCommand') void obey(event.command, event.line)
 			else if (event.event === 'exited') void lifecycle.processEnded(event.id)
@@ -64,7 +68,14 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 			if (!stopping) options.onFatal(cause)
 		},
 	)
-	const service = new EngineService(shard, { runDir, restarts: 0, startedAtMs: Date.now(), policy, features })
+	const service = new EngineService(shard, {
+		runDir,
+		restarts: 0,
+		startedAtMs: Date.now(),
+		policy,
+		transport,
+		features,
+	})
 	const lifecycle = new Lifecycle(service, () => policy.current)
 	const host = { lifecycle, bundles: new BundleAttacher({ lifecycle, runDir, confDir: `${etcDir}/conf.d`, log }) }
 	const obey = async (command: number, line: string): Promise<void> => {

@@ -3,7 +3,6 @@
  *
  * Invariant: everything here is used by one thread. `close` gives back every descriptor and mapping.
  */
-import type { Session } from '../fuse/session.ts'
 import { DevLog } from '../ingest/dev-log.ts'
 import { containerPid, processName } from '../ingest/sender-pid.ts'
 import { errnoName } from '../lib/errno.ts'
@@ -17,6 +16,7 @@ import { SyslogCalls } from '../syslog2/syslog-calls.ts'
 import type { Backing } from '../vfs/backing.ts'
 import { PogTree } from '../vfs/pog-tree.ts'
 import type { ServeRequest } from './messages.ts'
+import type { Link } from './link.ts'
 import type { Endpoint } from './reactor.ts'
 import { closeRing, createRing, resizeRing } from './ring-file.ts'
 import { readIncludes } from './includes.ts'
@@ -25,22 +25,15 @@ import { storeBytes } from './store-size.ts'
 
 export class ServedPog {
 	readonly pog: Pog
-	readonly fuse: Endpoint
+	readonly link: Link
 	readonly log: Endpoint
 	readonly syslog: SyslogCalls
 	readonly #request: ServeRequest
 
-	private constructor(
-		pog: Pog,
-		session: Session,
-		devLog: DevLog,
-		syslog: SyslogCalls,
-		request: ServeRequest,
-		onGone: () => void,
-	) {
+	private constructor(pog: Pog, link: Link, devLog: DevLog, syslog: SyslogCalls, request: ServeRequest) {
 		this.pog = pog
 		this.#request = request
-		this.fuse = { fd: request.fuseFd, turn: units => session.serve(units), over: onGone }
+		this.link = link
 		this.log = { fd: request.logFd, turn: () => devLog.receive(), over: () => {} }
 		this.syslog = syslog
 	}
@@ -73,9 +66,14 @@ export class ServedPog {
 			processName,
 		})
 		pog.configured.readIncludes = pattern => readIncludes(request.storePath, pattern)
-		const session = context.newSession(request, tree)
-		const devLog = new DevLog(request.logFd, pog, context.batch)
-		served = new ServedPog(pog, session, devLog, new SyslogCalls(pog, context.desk), request, onGone)
+		const link = context.connect(request, tree, onGone)
+		served = new ServedPog(
+			pog,
+			link,
+			new DevLog(request.logFd, pog, context.batch),
+			new SyslogCalls(pog, context.desk),
+			request,
+		)
 		return served
 	}
 
@@ -107,9 +105,15 @@ export class ServedPog {
 		if (this.#retired) return
 		this.#retired = true
 		this.syslog.closeAll()
-		close(this.fuse.fd)
+		this.link.close()
 		close(this.log.fd)
 		close(this.#request.storeFd)
+	}
+
+	/** It was never served: the descriptors stay the caller's. */
+	abandon(): void {
+		this.link.close()
+		closeRing(this.pog.ring)
 	}
 
 	close(): void {

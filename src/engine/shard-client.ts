@@ -1,5 +1,5 @@
 /**
- * The main thread's end of a shard: starts its thread, sends commands, hears events.
+ * The main thread's end of a shard: starts it, in a thread of its own where the transport allows, sends commands, hears events.
  *
  * Invariant: every command is answered exactly once, with an error when the thread ends first.
  */
@@ -11,7 +11,6 @@ import type { AnswerMessage, CommandName, Commands, ShardData, ShardEvent } from
 export type ShardOutcome<T> = { readonly value: T } | { readonly error: string }
 
 export class ShardClient {
-	readonly #worker: Worker
 	readonly #port: MessagePort
 	readonly #wakeFd: number
 	readonly #one = allocate(8)
@@ -26,16 +25,13 @@ export class ShardClient {
 		this.#one.bytes[0] = 1
 		const { port1, port2 } = new MessageChannel()
 		this.#port = port1
-		this.#worker = startThread({ port: port2, data: { ...data, wakeFd: this.#wakeFd } satisfies ShardData }, [port2])
+		const whole: ShardData = { ...data, wakeFd: this.#wakeFd }
+		const end = data.transport === 'kernel' ? runInThread(port2, whole) : runHere(port2, whole)
 		port1.on('message', (message: AnswerMessage | ShardEvent) => {
 			if ('event' in message) onEvent(message)
 			else this.#settle(message)
 		})
-		let cause: unknown
-		this.#worker.on('error', error => {
-			cause = error
-		})
-		this.#worker.on('exit', () => {
+		void end.then(cause => {
 			this.#ended = true
 			for (const settle of this.#waiting.values()) settle({ error: 'The data plane has ended' })
 			this.#waiting.clear()
@@ -68,6 +64,28 @@ export class ShardClient {
  * POGs leaves behind would stay in memory for as long as they are idle.
  */
 const YOUNG_GENERATION_MB = 4
+
+/** Resolves when the thread has ended, with the error that ended it or undefined. */
+function runInThread(port: MessagePort, data: ShardData): Promise<unknown> {
+	const worker = startThread({ port, data }, [port])
+	return new Promise(resolve => {
+		let cause: unknown
+		worker.on('error', error => {
+			cause = error
+		})
+		worker.on('exit', () => resolve(cause))
+	})
+}
+
+/** The same for a transport that needs the main thread's event loop. */
+async function runHere(port: MessagePort, data: ShardData): Promise<unknown> {
+	try {
+		const { runNativeShard } = await import('./native-shard.ts')
+		return await runNativeShard(port, data)
+	} catch (cause) {
+		return cause
+	}
+}
 
 /** From compiled files the thread's module is loaded as it is; from TypeScript (tests) tsx has to be started in it. */
 function startThread(data: object, transferList: MessagePort[]): Worker {

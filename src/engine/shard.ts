@@ -4,11 +4,11 @@
  */
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import type { Filesystem } from '../fuse/filesystem.ts'
-import { Session } from '../fuse/session.ts'
+import { type Fault, Session } from '../fuse/session.ts'
 import { Workspace } from '../fuse/workspace.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import type { Memory } from '../lib/memory.ts'
-import { describePog } from '../pog/describe.ts'
+import { describePog, type PogFigures } from '../pog/describe.ts'
 import { DEFAULT_LIMITS, type Limits, type PogPolicy } from '../pog/limits.ts'
 import { errnoName } from '../lib/errno.ts'
 import { close, read } from '../sys/io.ts'
@@ -29,7 +29,8 @@ import type {
 	ShardData,
 	ShardEvent,
 } from './messages.ts'
-import { Reactor } from './reactor.ts'
+import type { Connect, Link } from './link.ts'
+import type { Loop } from './reactor.ts'
 import { backingCalls, READ_SCRATCH_BYTES, ServedPog } from './served-pog.ts'
 import { SyslogDoor } from './syslog-door.ts'
 
@@ -46,10 +47,13 @@ export interface ShardContext {
 	readonly batch: DatagramBatch
 	readonly pogctl: Uint8Array
 	readonly desk: SyslogDesk
-	newSession(connection: { name: string; fuseFd: number }, filesystem: Filesystem): Session
+	/** `onGone`: the connection ended by itself. */
+	connect(request: ServeRequest, tree: Filesystem, onGone: () => void): Link
 }
 
-type Handlers = { [N in CommandName]: (ask: Commands[N]['ask']) => Commands[N]['answer'] | Refusal }
+type Answer<N extends CommandName> = Commands[N]['answer'] | Refusal
+/** Only a transport that mounts for itself answers later: a thread that sleeps in epoll resolves no promises. */
+type Handlers = { [N in CommandName]: (ask: Commands[N]['ask']) => Answer<N> | Promise<Answer<N>> }
 /** An expected failure, in words. */
 class Refusal {
 	readonly message: string
@@ -59,17 +63,19 @@ class Refusal {
 }
 
 export class Shard {
-	readonly #reactor = new Reactor()
+	readonly #reactor: Loop
 	readonly #pogs = new Map<number, ServedPog>()
 	readonly #port: MessagePort
 	readonly #context: ShardContext
 	readonly #wake = allocate(8)
 	readonly #handlers: Handlers
+	readonly #workspace = new Workspace()
 	#control: ControlTree | null = null
 
-	constructor(port: MessagePort, data: ShardData) {
+	/** `connect`: how POGs are served; by the kernel's protocol when it is not given. */
+	constructor(port: MessagePort, data: ShardData, loop: Loop, connect?: Connect) {
 		this.#port = port
-		const workspace = new Workspace()
+		this.#reactor = loop
 		const limits = DEFAULT_LIMITS
 		this.#context = {
 			limits,
@@ -80,28 +86,15 @@ export class Shard {
 			batch: new DatagramBatch(DATAGRAMS_A_TURN, limits.datagramBytes),
 			pogctl: data.pogctl,
 			desk: new SyslogDesk(),
-			newSession: (request, filesystem) =>
-				new Session(request.fuseFd, filesystem, {
-					workspace,
-					onNegotiated: ({ minor, passthrough, resend, maxWriteBytes }) =>
-						this.#tell({
-							event: 'negotiated',
-							protocol: `7.${minor}`,
-							features: { passthrough, resend, maxWriteBytes },
-						}),
-					log: fault =>
-						this.#tell({
-							event: 'log',
-							level: 'error',
-							message: fault.message,
-							fields: {
-								pog: request.name,
-								operation: fault.operation,
-								node: fault.node,
-								cause: String(fault.cause instanceof Error ? fault.cause.stack : fault.cause),
-							},
-						}),
-				}),
+			connect: (request, tree, onGone) => {
+				if (connect !== undefined) return connect(request, tree, fault => this.#report(request.name, fault))
+				const session = this.#newSession(request, tree, (protocol, features) =>
+					this.#tell({ event: 'negotiated', protocol, features }),
+				)
+				const { fuseFd } = request
+				const endpoint = { fd: fuseFd, turn: (units: number) => session.serve(units), over: onGone }
+				return { endpoint, close: () => close(fuseFd) }
+			},
 		}
 		this.#handlers = this.#commands()
 		this.#reactor.add({ fd: data.wakeFd, turn: () => this.#receive(data.wakeFd), over: () => this.#reactor.stop() })
@@ -110,10 +103,27 @@ export class Shard {
 		})
 	}
 
-	/** Serves until told to stop. */
-	run(): void {
+	/** From now on the loop serves it. */
+	ready(): void {
 		this.#tell({ event: 'ready' })
-		this.#reactor.run()
+	}
+
+	#newSession(
+		{ name, fuseFd }: { name: string; fuseFd: number },
+		tree: Filesystem,
+		onNegotiated: (protocol: string, features: Record<string, string | number | boolean>) => void,
+	): Session {
+		return new Session(fuseFd, tree, {
+			workspace: this.#workspace,
+			onNegotiated: ({ minor, passthrough, resend, maxWriteBytes }) =>
+				onNegotiated(`7.${minor}`, { passthrough, resend, maxWriteBytes }),
+			log: fault => this.#report(name, fault),
+		})
+	}
+
+	#report(pog: string, { message, operation, node, cause }: Fault): void {
+		const text = String(cause instanceof Error ? cause.stack : cause)
+		this.#tell({ event: 'log', level: 'error', message, fields: { pog, operation, node, cause: text } })
 	}
 
 	#tell(event: ShardEvent): void {
@@ -126,16 +136,20 @@ export class Shard {
 		for (;;) {
 			const message = receiveMessageOnPort(this.#port) as { message: CommandMessage } | undefined
 			if (message === undefined) return received
-			this.#port.postMessage(this.#obey(message.message))
+			const answer = this.#obey(message.message)
+			if (answer instanceof Promise) void answer.then(late => this.#port.postMessage(late))
+			else this.#port.postMessage(answer)
 			received++
 		}
 	}
 
-	#obey({ serial, name, ask }: CommandMessage): AnswerMessage {
+	#obey({ serial, name, ask }: CommandMessage): AnswerMessage | Promise<AnswerMessage> {
+		const answered = (answer: unknown): AnswerMessage =>
+			answer instanceof Refusal ? { serial, error: answer.message } : { serial, answer }
 		try {
 			const handler = this.#handlers[name] as (ask: unknown) => unknown
 			const answer = handler(ask)
-			return answer instanceof Refusal ? { serial, error: answer.message } : { serial, answer }
+			return answer instanceof Promise ? answer.then(answered) : answered(answer)
 		} catch (cause) {
 			const text = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)
 			this.#tell({
@@ -190,7 +204,7 @@ export class Shard {
 			},
 			serveControl: ({ fuseFd }) => {
 				const tree = new ControlTree((command, line) => this.#tell({ event: 'hostCommand', command, line }))
-				const session = this.#context.newSession({ name: 'host', fuseFd }, tree)
+				const session = this.#newSession({ name: 'host', fuseFd }, tree, () => {})
 				this.#control = tree
 				this.#reactor.add({ fd: fuseFd, turn: units => session.serve(units), over: () => {} })
 				return null
@@ -205,8 +219,7 @@ export class Shard {
 			},
 			watch: withPog((_served, ask: Commands['watch']['ask']) => this.#watch(ask)),
 			retire: withPog(served => {
-				this.#reactor.remove(served.fuse)
-				this.#reactor.remove(served.log)
+				this.#unwatch(served)
 				served.retire()
 				return null
 			}),
@@ -218,13 +231,30 @@ export class Shard {
 		}
 	}
 
-	#serve(ask: ServeRequest): Commands['serve']['answer'] | Refusal {
+	#serve(ask: ServeRequest): Answer<'serve'> | Promise<Answer<'serve'>> {
 		const served = ServedPog.create(ask, this.#context, () => this.#tell({ event: 'gone', id: ask.id }))
 		if (typeof served === 'string') return new Refusal(served)
-		this.#pogs.set(ask.id, served)
-		this.#reactor.add(served.fuse)
+		const { mounted } = served.link
+		return mounted === undefined ? this.#admit(served) : this.#admitMounted(served, mounted)
+	}
+
+	async #admitMounted(served: ServedPog, mounted: Promise<string | null>): Promise<Answer<'serve'>> {
+		const problem = await mounted
+		if (problem === null) return this.#admit(served)
+		served.abandon()
+		return new Refusal(problem)
+	}
+
+	#admit(served: ServedPog): PogFigures {
+		this.#pogs.set(served.pog.id, served)
+		if (served.link.endpoint !== null) this.#reactor.add(served.link.endpoint)
 		this.#reactor.add(served.log)
 		return describePog(served.pog)
+	}
+
+	#unwatch({ link, log }: ServedPog): void {
+		if (link.endpoint !== null) this.#reactor.remove(link.endpoint)
+		this.#reactor.remove(log)
 	}
 
 	#serveSyslog(socketFd: number): void {
@@ -267,8 +297,7 @@ export class Shard {
 
 	#remove(served: ServedPog): null {
 		this.#pogs.delete(served.pog.id)
-		this.#reactor.remove(served.fuse)
-		this.#reactor.remove(served.log)
+		this.#unwatch(served)
 		served.close()
 		return null
 	}

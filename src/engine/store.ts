@@ -12,13 +12,16 @@ import type { PogPaths } from '../pog/info.ts'
 import { close, O_CLOEXEC, O_DIRECTORY, openPath } from '../sys/io.ts'
 import { mountFuse, mountTmpfs, unmount } from '../sys/mount.ts'
 import { bindDatagramSocket } from '../sys/sockets.ts'
+import type { Transport } from './messages.ts'
 import { storeBytes } from './store-size.ts'
 
 export interface Store {
 	readonly directory: string
 	readonly storePath: string
 	readonly ringPath: string
+	/** -1 when the transport mounts for itself. */
 	readonly fuseFd: number
+	readonly mountPoint: string
 	readonly logFd: number
 	readonly storeFd: number
 	readonly paths: PogPaths
@@ -32,8 +35,17 @@ export function storeDirectory(runDir: string, name: string): string {
 	return `${runDir}/pogs/${name}`
 }
 
-/** Makes everything; or a message that says what could not be made and what would help. */
-export function prepareStore(runDir: string, name: string, ringBytes: number, quotaBytes: number): Store | string {
+/**
+ * Makes everything; or a message that says what could not be made and what would help. Where the transport mounts for
+ * itself, the mount is left to it.
+ */
+export function prepareStore(
+	runDir: string,
+	name: string,
+	ringBytes: number,
+	quotaBytes: number,
+	transport: Transport,
+): Store | string {
 	const directory = storeDirectory(runDir, name)
 	const storePath = `${directory}/store`
 	const mount = `${directory}/mnt`
@@ -56,13 +68,14 @@ export function prepareStore(runDir: string, name: string, ringBytes: number, qu
 	if (logFd < 0) return fail(`make the /dev/log socket of "${name}"`, logFd)
 	descriptors.push(logFd)
 	chmodSync(`${storePath}/dev/log`, SOCKET_MODE)
-	const fuse = mountFuse(mount, { fsname: `pogs:${name}` })
+	const fuse = transport === 'kernel' ? mountFuse(mount, { fsname: `pogs:${name}` }) : { fd: -1 }
 	if (typeof fuse === 'number') return fail(`mount FUSE on ${mount}`, fuse)
 	return {
 		directory,
 		storePath,
 		ringPath: `${storePath}/ring`,
 		fuseFd: fuse.fd,
+		mountPoint: mount,
 		logFd,
 		storeFd,
 		paths: {

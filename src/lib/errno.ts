@@ -40,6 +40,7 @@ export const ELOOP = 40
 export const ENODATA = 61
 export const EPROTO = 71
 export const EOPNOTSUPP = 95
+export const ENOTCONN = 107
 export const EDQUOT = 122
 
 const NAMES: ReadonlyMap<number, string> = new Map(
@@ -79,6 +80,7 @@ const NAMES: ReadonlyMap<number, string> = new Map(
 		ENODATA,
 		EPROTO,
 		EOPNOTSUPP,
+		ENOTCONN,
 		EDQUOT,
 	}).map(([name, value]) => [value, name]),
 )

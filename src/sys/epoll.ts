@@ -6,12 +6,13 @@
  */
 import type { Memory } from '../lib/memory.ts'
 import { close } from './io.ts'
-import { bind, result } from './libc.ts'
+import { bind, bindBeside, result } from './libc.ts'
 import { allocate, unmap } from './memory.ts'
 
 const createCall = bind('int epoll_create1(int)')
 const ctlCall = bind('int epoll_ctl(int, int, int, int64_t)')
 const waitCall = bind('int epoll_wait(int, int64_t, int, int)')
+const waitBesideCall = bindBeside('int epoll_wait(int, int64_t, int, int)')
 
 export const EPOLLIN = 0x001
 
@@ -60,6 +61,11 @@ export class Epoll {
 	/** Waits up to `timeoutMs` (-1: for ever): the number of events, 0 at the timeout, or a negative errno (-EINTR). */
 	wait(timeoutMs: number): number {
 		return result(waitCall(this.fd, this.#memory.address, this.#maxEvents, timeoutMs))
+	}
+
+	/** The same in a thread of the pool: the number of events, 0 also when the wait was disturbed. One wait at a time. */
+	async waitBeside(timeoutMs: number): Promise<number> {
+		return Math.max(0, await waitBesideCall(this.fd, this.#memory.address, this.#maxEvents, timeoutMs))
 	}
 
 	/** The key of event `index` of the last `wait`. */

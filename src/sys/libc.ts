@@ -16,6 +16,18 @@ export function bind(prototype: string): NumberCall {
 	return lib.func(prototype) as NumberCall
 }
 
+/** Binds a function that waits: each call is made in a thread of the pool. errno is lost. */
+export function bindBeside(prototype: string): (...args: readonly number[]) => Promise<number> {
+	const call = lib.func(prototype)
+	return (...args) =>
+		new Promise((resolve, reject) => {
+			call.async(...args, (error: unknown, value: number) => {
+				if (error instanceof Error) reject(error)
+				else resolve(value)
+			})
+		})
+}
+
 /** Turns the C convention (-1 and errno) into ours: a result, or a negative errno. */
 export function result(value: number): number {
 	return value === -1 ? -koffi.errno() : value

@@ -1,0 +1,87 @@
+/**
+ * The fuse-native package, as far as we use it, and how it is had: only when asked for, with a remedy when it is not there.
+ *
+ * Source: index.js and fuse-native.c of fuse-native 2.2.6. Every operation ends with a callback: a negative errno, or zero
+ * (READ and WRITE: the number of bytes) and the result. It runs on the default event loop only: the main thread's.
+ */
+import { createRequire } from 'node:module'
+
+/** What an operation answers with. */
+export type Done = (outcome: number, result?: unknown, more?: unknown) => void
+
+/** Times are milliseconds. */
+export interface NativeStat {
+	mode: number
+	uid: number
+	gid: number
+	size: number
+	nlink: number
+	ino: number
+	rdev: number
+	blksize: number
+	blocks: number
+	atime: number
+	mtime: number
+	ctime: number
+}
+
+/** The operations, by the names the package knows. `fd` is what `open` or `create` answered. */
+export interface NativeOperations {
+	getattr(path: string, done: Done): void
+	readdir(path: string, done: Done): void
+	readlink(path: string, done: Done): void
+	statfs(path: string, done: Done): void
+	open(path: string, flags: number, done: Done): void
+	create(path: string, mode: number, done: Done): void
+	read(path: string, fd: number, buffer: Uint8Array, sizeBytes: number, offset: number, done: Done): void
+	write(path: string, fd: number, buffer: Uint8Array, sizeBytes: number, offset: number, done: Done): void
+	flush(path: string, fd: number, done: Done): void
+	fsync(path: string, dataOnly: number, fd: number, done: Done): void
+	release(path: string, fd: number, done: Done): void
+	truncate(path: string, sizeBytes: number, done: Done): void
+	ftruncate(path: string, fd: number, sizeBytes: number, done: Done): void
+	utimens(path: string, atimeMs: number, mtimeMs: number, done: Done): void
+	chown(path: string, uid: number, gid: number, done: Done): void
+	chmod(path: string, mode: number, done: Done): void
+	mknod(path: string, mode: number, rdev: number, done: Done): void
+	mkdir(path: string, mode: number, done: Done): void
+	symlink(target: string, path: string, done: Done): void
+	link(path: string, newPath: string, done: Done): void
+	rename(path: string, newPath: string, done: Done): void
+	unlink(path: string, done: Done): void
+	rmdir(path: string, done: Done): void
+}
+
+export interface NativeMountOptions {
+	fsname: string
+	allowOther: boolean
+	defaultPermissions: boolean
+	/** Seconds, as text. */
+	attrTimeout: string
+	entryTimeout: string
+	/** No timer for each operation. */
+	timeout: false
+}
+
+/** The class that the package exports. It cannot unmount without a program of libfuse's: `sys/mount.ts` does that. */
+export type FuseNative = new (
+	mountPoint: string,
+	operations: NativeOperations,
+	options: NativeMountOptions,
+) => { mount(done: (error: Error | null) => void): void }
+
+/** The package; or why it cannot be had, and what would help. */
+export function loadFuseNative(): FuseNative | string {
+	try {
+		return createRequire(import.meta.url)('fuse-native') as FuseNative
+	} catch (error) {
+		const { code, message } = error as NodeJS.ErrnoException
+		if (message.includes('libfuse.so.2')) {
+			return 'The transport fuse-native needs libfuse 2: "apt-get install libfuse2", or the like'
+		}
+		if (code === 'MODULE_NOT_FOUND' && message.includes("'fuse-native'")) {
+			return 'The transport fuse-native needs the package of that name: "npm install fuse-native@2.2.6" where pogshim is installed'
+		}
+		return `The transport fuse-native cannot load its package: ${message.split('\n')[0]}; "npm rebuild fuse-native" may help`
+	}
+}
