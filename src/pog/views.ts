@@ -330,9 +330,8 @@ export class ViewTable {
 
 	/** Continues on the ring that took the old one's place. */
 	moveTo(ring: Ring): void {
-		const indexes = new Set(this.#pins.keys())
-		for (const view of this.#byId.values()) indexes.add(view.index)
-		for (const index of indexes) {
+		// Also those of views that left the tree and are open.
+		for (const index of new Set([...this.#byId.values()].map(view => view.index))) {
 			index.catchUp()
 			index.moveTo(ring)
 		}

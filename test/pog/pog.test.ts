@@ -281,6 +281,16 @@ test('rotation cuts behind the record that filled the file, however late anybody
 	)
 })
 
+test('rotation at a size that the lines fill exactly', t => {
+	withPog({ conf: '*.* /var/log/m;rotate=60:3\n' }, pog => {
+		const lines = [0, 1, 2, 3, 4].map(n => `${HEAD}x: ${n}.....\n`)
+		t.is(lines[0]?.length, 30)
+		for (let n = 0; n < 5; n++) pog.send(`<13>x: ${n}.....`)
+		pog.pog.tick()
+		t.deepEqual(files(pog, 'var/log/m'), [lines.slice(0, 2).join(''), lines.slice(2, 4).join(''), lines[4]])
+	})
+})
+
 test('rotation never takes more than the views there may be, and spares files that rules write to', t => {
 	withPog({ conf: '*.* /var/log/m;rotate=1:999\n', limits: { views: 12 } }, pog => {
 		for (let n = 0; n < 500; n++) {
