@@ -66,6 +66,9 @@ export interface InsideOptions extends ProgramOptions {
 	readonly prepare?: string
 }
 
+/** How the suites are served: POGS_TEST_TRANSPORT=fuse-native is the other one. */
+export const TRANSPORT = process.env['POGS_TEST_TRANSPORT'] || 'kernel'
+
 /** Starts pogshim and waits until its API answers. `args`: more of its options; `etc`: files of its policy directory. */
 export async function startService(
 	options: { args?: readonly string[]; etc?: Record<string, string> } = {},
@@ -76,11 +79,16 @@ export async function startService(
 	mkdirSync(etcDir)
 	for (const [name, text] of Object.entries(options.etc ?? {})) writeFileSync(join(etcDir, name), text)
 	const [program = '', ...first] = commandOfPogshim()
-	const child = spawn(program, [...first, '--run-dir', runDir, '--etc-dir', etcDir, ...(options.args ?? [])], {
-		cwd: TOP,
-		detached: true, // a process group of its own: whatever it starts can be found and ended
-		stdio: ['ignore', 'pipe', 'pipe'],
-	})
+	const transport = TRANSPORT === 'kernel' ? [] : ['--transport', TRANSPORT]
+	const child = spawn(
+		program,
+		[...first, '--run-dir', runDir, '--etc-dir', etcDir, ...transport, ...(options.args ?? [])],
+		{
+			cwd: TOP,
+			detached: true, // a process group of its own: whatever it starts can be found and ended
+			stdio: ['ignore', 'pipe', 'pipe'],
+		},
+	)
 	const pid = child.pid ?? -1
 	const guard = startGuard(directory, pid)
 	let said = ''
