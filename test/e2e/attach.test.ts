@@ -283,28 +283,68 @@ test.serial('what is no container is refused by name', async t => {
 	t.is(hostMounts(), before)
 })
 
-needs(BUSYBOX, 'systemd-nspawn')(
-	'a container of systemd-nspawn gets its log, and never the log of the host',
-	async t => {
+const NSPAWN: readonly { kind: string; owner: number; options: string[] }[] = [
+	{ kind: 'systemd-nspawn', owner: 0, options: [] },
+	{
+		kind: 'systemd-nspawn in a user namespace',
+		owner: 524_288,
+		options: ['--private-users=524288:65536', '--private-users-ownership=chown'],
+	},
+]
+
+for (const { kind, owner, options } of NSPAWN) {
+	needs(BUSYBOX, 'systemd-nspawn')(`a container of ${kind} gets its log, and never the log of the host`, async t => {
 		const root = makeRoot()
 		mkdirSync(join(root, 'usr'))
 		mkdirSync(join(root, 'var/log'), { recursive: true })
 		writeFileSync(join(root, 'etc/os-release'), 'ID=test\n')
-		const args = ['-q', '--register=no', '--keep-unit', '-D', root, '/bin/sh', '-c', 'echo ready; exec cat']
+		const args = ['-q', '--register=no', '--keep-unit', ...options, '-D', root, '/bin/sh', '-c', 'echo ready; exec cat']
 		const running = start('systemd-nspawn', args)
 		await running.printed('the container is up', stdout => stdout.includes('ready'))
 		let pid = running.pid
-		while (!readFileSync(`/proc/${pid}/cmdline`, 'latin1').startsWith('cat') && !Number.isNaN(childOf(pid)))
+		while (!readFileSync(`/proc/${pid}/cmdline`, 'latin1').startsWith('cat') && !Number.isNaN(childOf(pid))) {
 			pid = childOf(pid)
+		}
 		const made = { ...containerOf(running, root), pid, sh: (script: string) => inside(pid, script) }
-		await withContainer(Promise.resolve(made), 0, async (container, pog) => {
+		await withContainer(Promise.resolve(made), owner, async (container, pog) => {
 			t.deepEqual(await attach(container, pog), ALL_PATHS)
 			await container.sh('echo "<11>app: from-nspawn" >/dev/kmsg')
 			t.true((await pog.records()).some(record => record.text.includes('from-nspawn')))
 			const device = await container.sh('stat -c %d /proc/kmsg')
 			valueOf(await detachRunning({ pid: container.pid, paths: pog.paths, attach: ATTACH_ALL }))
-			t.is(await container.sh('cat /proc/kmsg'), '')
+			t.is(await container.sh('timeout 2 cat /proc/kmsg'), '')
 			t.not(await container.sh('stat -c %d /proc/kmsg'), device)
 		})
-	},
-)
+	})
+}
+
+needsUnshare('a container that moves its directories about meanwhile moves nothing on the host', async t => {
+	const root = makeRoot()
+	const outside = join(service.directory, 'outside-of-race')
+	mkdirSync(join(outside, 'log'), { recursive: true })
+	mkdirSync(join(root, 'real/log'), { recursive: true })
+	await withContainer(unshared(root), 0, async (container, pog) => {
+		const before = hostMounts()
+		const flip = `while :; do ln -s real var; mv -T var v2 2>/dev/null; rm -f var v2
+			ln -s ../../../..${outside} var; rm -f var; mkdir -p var/log; rmdir var/log var; done 2>/dev/null`
+		const flipping = start('nsenter', ['-t', `${container.pid}`, '-m', '-p', '-r', '-w', '/bin/sh', '-c', flip])
+		try {
+			for (let round = 0; round < 5; round++) {
+				const job = { pid: container.pid, paths: pog.paths, attach: new Set(['varlog'] as const) }
+				await attachRunning(job)
+				await detachRunning(job)
+			}
+		} finally {
+			await flipping.stop('SIGKILL')
+		}
+		t.is(hostMounts(), before)
+		t.deepEqual(readdirSync(outside), ['log'])
+		t.deepEqual(readdirSync(join(outside, 'log')), [])
+	})
+})
+
+test.serial('a container that holds us up does so for the time given', async t => {
+	const pog = await service.create(`late-${++serial}`)
+	const outcome = await attachRunning({ pid: process.pid, paths: pog.paths, attach: ATTACH_ALL, timeoutMs: 1 })
+	t.deepEqual(outcome, { problem: `The container of process ${process.pid} did not let us finish in 1 ms` })
+})

@@ -22,6 +22,11 @@ const APPLETS = [
 	'tail',
 	'stat',
 	'id',
+	'rm',
+	'rmdir',
+	'mv',
+	'ln',
+	'timeout',
 ]
 /** A private mount namespace and a pid namespace. */
 export const UNSHARED = ['-m', '-p', '-f', '--kill-child', '--propagation', 'private']
