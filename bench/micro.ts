@@ -40,7 +40,7 @@ const newPog = (conf: string): Pog => {
 	const policy = { devkmsg: 'on', defaultConf: conf } as const
 	const owner = { uid: 0, gid: 0 }
 	const rest = { id: 1, name: 'micro', hostname: 'micro', owner, limits: DEFAULT_LIMITS, clock: systemClock() }
-	return new Pog(newRing(), { ...rest, policy })
+	return new Pog(newRing(), { ...rest, policy, conf: null })
 }
 
 const lines = (count: number, line: (index: number) => string): string =>

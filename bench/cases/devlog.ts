@@ -8,7 +8,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { build, isMissing } from '../harness/build.ts'
-import type { Bench, Case } from '../harness/case.ts'
+import { type Bench, type Case, targetAt } from '../harness/case.ts'
 import { type Cpu, run } from '../harness/process.ts'
 import { Service } from '../harness/service.ts'
 import { interleave, summarise } from '../harness/statistics.ts'
@@ -105,7 +105,7 @@ const measure = async (
 					ours: summary,
 					peer: { name: receiver.name, summary: theirs },
 					ratio: summary.median / theirs.median,
-					target: { atLeast: TARGETS[key] },
+					...targetAt(bench, placement, { atLeast: TARGETS[key] }),
 				})
 			}
 		}

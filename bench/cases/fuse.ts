@@ -6,7 +6,7 @@
  */
 import path from 'node:path'
 import { build, isMissing } from '../harness/build.ts'
-import type { Bench, Case, Placement } from '../harness/case.ts'
+import { type Bench, type Case, type Place, targetAt } from '../harness/case.ts'
 import { startFuseNative, startLibfuse, type Target } from '../harness/fuse-peers.ts'
 import { type Cpu, run } from '../harness/process.ts'
 import { Service } from '../harness/service.ts'
@@ -48,7 +48,7 @@ const measure = async (
 	program: string,
 	servers: readonly Server[],
 	accounts: Accounts,
-	placement: { readonly name: Placement; readonly client: Cpu },
+	placement: Place,
 ): Promise<Row[]> => {
 	const rows: Row[] = []
 	for (const { operation, what, onView } of OPERATIONS) {
@@ -87,7 +87,7 @@ const measure = async (
 				ours,
 				peer: { name, summary },
 				ratio: ours.median / summary.median,
-				...(atLeast === undefined ? {} : { target: { atLeast } }),
+				...(atLeast === undefined ? {} : targetAt(bench, placement, { atLeast })),
 			})
 		}
 	}

@@ -5,18 +5,28 @@
  * (`together`). Both are told, because a wake-up that crosses CPUs costs more than an operation on many (virtual) machines.
  */
 import type { Cpu } from './process.ts'
-import type { Row } from './table.ts'
+import type { Row, Target } from './table.ts'
 
 export type Placement = 'apart' | 'together'
+
+export interface Place {
+	readonly name: Placement
+	readonly client: Cpu
+}
 
 export interface Bench {
 	/** Measurements of each contestant. */
 	readonly repeats: number
 	readonly server: Cpu
-	readonly placements: readonly { readonly name: Placement; readonly client: Cpu }[]
+	/** The first is the one that targets are held against; any other is told beside it. */
+	readonly placements: readonly Place[]
 	/** Progress, on standard error. */
 	readonly say: (text: string) => void
 }
+
+/** The target of a row, when it is measured where targets are held. */
+export const targetAt = (bench: Bench, place: Place, target: Target): { readonly target?: Target } =>
+	place === bench.placements[0] ? { target } : {}
 
 export interface Case {
 	/** As named for --only. */

@@ -5,6 +5,8 @@
  */
 import type { Summary } from './statistics.ts'
 
+export type Target = { readonly atLeast: number } | { readonly atMost: number }
+
 export interface Row {
 	/** The case it belongs to, as named for --only. */
 	readonly group: string
@@ -15,7 +17,7 @@ export interface Row {
 	/** The figure held against the target: ours to the peer's, or ours itself. */
 	readonly ratio?: number
 	/** A bound for `ratio`, or for the median of `ours` when there is no ratio. */
-	readonly target?: { readonly atLeast: number } | { readonly atMost: number }
+	readonly target?: Target
 	/** What a reader should know; the reason when there is no figure. */
 	readonly note?: string
 }
