@@ -34,6 +34,10 @@ export const NODE = {
 	ctl: 13,
 	stats: 14,
 	status: 15,
+	procSys: 16,
+	procSysKernel: 17,
+	printk: 18,
+	dmesgRestrict: 19,
 } as const
 
 export const S_IFDIR = 0o040000
@@ -54,6 +58,10 @@ export const FIXED_NODES: readonly FixedNode[] = [
 	{ id: NODE.varLog, parent: NODE.var, name: 'log', mode: S_IFDIR | 0o755 },
 	{ id: NODE.proc, parent: NODE.root, name: 'proc', mode: S_IFDIR | 0o555 },
 	{ id: NODE.procKmsg, parent: NODE.proc, name: 'kmsg', mode: S_IFREG | 0o400 },
+	{ id: NODE.procSys, parent: NODE.proc, name: 'sys', mode: S_IFDIR | 0o555 },
+	{ id: NODE.procSysKernel, parent: NODE.procSys, name: 'kernel', mode: S_IFDIR | 0o555 },
+	{ id: NODE.printk, parent: NODE.procSysKernel, name: 'printk', mode: S_IFREG | 0o644 },
+	{ id: NODE.dmesgRestrict, parent: NODE.procSysKernel, name: 'dmesg_restrict', mode: S_IFREG | 0o644 },
 	{ id: NODE.dev, parent: NODE.root, name: 'dev', mode: S_IFDIR | 0o755 },
 	{ id: NODE.devKmsg, parent: NODE.dev, name: 'kmsg', mode: S_IFREG | 0o644 },
 	{ id: NODE.etc, parent: NODE.root, name: 'etc', mode: S_IFDIR | 0o755 },

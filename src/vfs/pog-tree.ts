@@ -38,6 +38,7 @@ import type { AppNode } from './app-nodes.ts'
 import type { OpenFile } from './open-file.ts'
 import { OpenDirectories } from './open-directories.ts'
 import { Places } from './places.ts'
+import { PrintkFile } from './printk-file.ts'
 import { ProcKmsgFile } from './proc-kmsg-file.ts'
 import { Renaming } from './renaming.ts'
 import { type Reports, reportBytes } from './reports.ts'
@@ -45,6 +46,7 @@ import { TextFile } from './text-file.ts'
 import { ViewFile } from './view-file.ts'
 
 const O_ACCMODE = 3
+const O_WRONLY = 1
 const O_EXCL = 0o200
 const O_TRUNC = 0o1000
 const POLLNVAL = 0x20
@@ -175,8 +177,8 @@ export class PogTree implements Filesystem {
 		if (fixedNode(node) === undefined) return -ENOENT
 		if ((change.valid & FATTR_SIZE) === 0) return 0
 		if (file !== undefined) return file.truncate(change.size)
-		// As the kernel: /proc/kmsg ignores it, /dev/kmsg refuses it.
-		if (node === NODE.procKmsg) return 0
+		// As the kernel: files of /proc ignore it, /dev/kmsg refuses it.
+		if (node === NODE.procKmsg || PrintkFile.is(node)) return 0
 		if (node !== NODE.syslogConf) return -EINVAL
 		const answer = this.#conf.truncate(change.size)
 		if (answer === 0) this.#conf.commit()
@@ -254,9 +256,9 @@ export class PogTree implements Filesystem {
 		return typeof directory === 'number' ? directory : this.#apps.link(app, directory, newName, entry)
 	}
 
-	open(node: NodeId, flags: number, opened: Opened, _caller: Caller): number {
+	open(node: NodeId, flags: number, opened: Opened, caller: Caller): number {
 		if (this.#handles.count >= this.#pog.limits.handles) return -ENFILE
-		const file = this.#openNode(node, flags)
+		const file = this.#openNode(node, flags, caller)
 		return typeof file === 'number' ? file : this.#register(file, opened)
 	}
 
@@ -267,7 +269,7 @@ export class PogTree implements Filesystem {
 		return 0
 	}
 
-	#openNode(node: NodeId, flags: number): OpenFile | number {
+	#openNode(node: NodeId, flags: number, caller: Caller): OpenFile | number {
 		if (isAppNode(node)) {
 			const app = this.#apps.nodes.get(appIno(node))
 			return app === undefined || app.unlinked ? -ENOENT : this.#apps.open(app, flags)
@@ -275,12 +277,20 @@ export class PogTree implements Filesystem {
 		const view = this.#places.viewOf(node)
 		if (view !== undefined) return this.#openView(view, node, flags)
 		if (node === NODE.devKmsg && this.#pog.policy.devkmsg === 'off') return -EPERM
+		if (node === NODE.devKmsg && !this.#mayOpenKmsg(flags, caller)) return -EPERM
 		if (node === NODE.devKmsg) return new KmsgFile(this.#readers, this.#options.processName)
 		if (node === NODE.procKmsg) return new ProcKmsgFile(this.#readers, this.#connection.features.maxWriteBytes)
+		if (PrintkFile.is(node)) return new PrintkFile(this.#pog.printk, node)
 		if (node === NODE.syslogConf) return new ConfFile(this.#conf, (flags & O_TRUNC) !== 0)
 		if (node === NODE.ctl) return new CtlFile(this.#pog, this.#options.actions)
 		const report = reportBytes(node, this.#pog, this.#options.reports)
 		return report === undefined ? -ENOENT : new TextFile(report)
+	}
+
+	/** With dmesg_restrict, reading is for the container's root; writing is not (devkmsg_open). */
+	#mayOpenKmsg(flags: number, caller: Caller): boolean {
+		if (this.#pog.printk.dmesgRestrict === 0 || (flags & O_ACCMODE) === O_WRONLY) return true
+		return caller.uid === this.#pog.owner.uid
 	}
 
 	#openView(view: View, node: NodeId, flags: number): OpenFile | number {
