@@ -7,8 +7,6 @@
  */
 import { readlinkSync } from 'node:fs'
 import { EEXIST, ELOOP, ENOENT, errnoName } from '../lib/errno.ts'
-import { newFileStat } from '../sys/file-stat.ts'
-import { FileCalls } from '../sys/files.ts'
 import { close, O_CLOEXEC, O_DIRECTORY } from '../sys/io.ts'
 import {
 	type NamespaceCalls,
@@ -24,7 +22,6 @@ const FOLLOW_NOTHING = FOLLOW | RESOLVE_NO_SYMLINKS
 const PLACE = O_PATH | O_CLOEXEC
 const S_IFMT = 0o170000
 const S_IFREG = 0o100000
-const AT_REMOVEDIR = 0x200
 
 /** A place and its name in its directory, neither of them a link. */
 export interface Found {
@@ -43,7 +40,6 @@ export class ContainerRoot {
 	readonly calls: NamespaceCalls
 	readonly #root: number
 	readonly #owner: Owner
-	readonly #files = new FileCalls()
 	readonly #open: number[] = []
 
 	/** `root`: an O_PATH descriptor of the container's root; `owner`: who is root there. */
@@ -53,9 +49,10 @@ export class ContainerRoot {
 		this.#owner = owner
 	}
 
-	/** Closes every descriptor that was found. */
+	/** Closes every descriptor that was found, and gives the calls' memory back. */
 	close(): void {
 		for (const fd of this.#open) close(fd)
+		this.calls.release()
 	}
 
 	#at(dir: number, path: string, flags: number, resolve: number): number {
@@ -96,11 +93,7 @@ export class ContainerRoot {
 	}
 
 	#make(parent: number, name: string, kind: 'file' | 'directory'): number {
-		const made = this.#asOwner(() =>
-			kind === 'directory'
-				? this.#files.mkdir(parent, name, 0o755)
-				: this.#files.mknod(parent, name, S_IFREG | 0o644, 0),
-		)
+		const made = this.#asOwner(() => this.calls.make(parent, name, kind))
 		return made === -EEXIST ? 0 : made
 	}
 
@@ -126,14 +119,10 @@ export class ContainerRoot {
 
 	/** Removes a directory or file that was made for a mount, unless somebody put something there. */
 	unmake(place: { parent: number; name: string }, kind: 'file' | 'directory'): void {
-		if (kind === 'directory') {
-			this.#asOwner(() => this.#files.unlink(place.parent, place.name, AT_REMOVEDIR))
-			return
-		}
-		const stat = newFileStat()
-		const answer = this.#files.stat(place.parent, place.name, stat)
-		if (answer < 0 || stat.size > 0 || (stat.mode & S_IFMT) !== S_IFREG) return
-		this.#asOwner(() => this.#files.unlink(place.parent, place.name, 0))
+		const fd = kind === 'file' ? this.again(place) : -1
+		const standing = fd < 0 ? undefined : this.calls.standing(fd)
+		const empty = typeof standing === 'object' && standing.sizeBytes === 0 && (standing.mode & S_IFMT) === S_IFREG
+		if (kind === 'directory' || empty) this.#asOwner(() => this.calls.remove(place.parent, place.name, kind))
 	}
 
 	#asOwner(act: () => number): number {

@@ -73,6 +73,9 @@ const S_IFIFO = 0o010000
 const PIECE_BYTES = 64 * 1024
 const MAX_TOLD = 100
 
+/** Its memory is never given back, so there is one for all copies; they run one at a time. */
+const files = new FileCalls()
+
 /** Copies the tree. An image without a /var/log, or one that is a link, has no lower layer: nothing is copied. */
 export function copyLowerVarLog(job: LowerJob): LowerCopy {
 	const copy = new LowerCopier(job)
@@ -88,7 +91,7 @@ class LowerCopier implements LowerCopy {
 	readonly #job: LowerJob
 	readonly #limits: LowerLimits
 	readonly #deadlineMs: number
-	readonly #files = new FileCalls()
+	readonly #files = files
 	readonly #stat = newFileStat()
 	readonly #owner: Owner
 	/** Where a file with several names was copied to. */
@@ -108,7 +111,9 @@ class LowerCopier implements LowerCopy {
 		const root = openPath(rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC)
 		if (root < 0) return this.#leave('', `the root file system cannot be opened: ${errnoName(root)}`)
 		const flags = O_DIRECTORY | O_CLOEXEC
-		const top = new NamespaceCalls().openBelow(root, 'var/log', flags, FOLLOW_NOTHING)
+		const calls = new NamespaceCalls()
+		const top = calls.openBelow(root, 'var/log', flags, FOLLOW_NOTHING)
+		calls.release()
 		close(root)
 		if (top < 0) {
 			if (top !== -ENOENT) this.#leave('', `the image's /var/log cannot be opened: ${errnoName(top)}`)

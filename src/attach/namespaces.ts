@@ -42,13 +42,14 @@ interface Container {
 /** Does what a job says; expected failures are its answer. Throws when the process ends meanwhile. */
 export function runJob(job: AttachJob): AttachOutcome {
 	const open: number[] = []
+	let root: ContainerRoot | undefined
 	try {
 		const container = enter(job.pid, open)
 		if ('problem' in container) return container
-		const outcome = job.action === 'attach' ? attach(job, container, open) : detach(job, container, open)
-		container.root.close()
-		return outcome
+		root = container.root
+		return job.action === 'attach' ? attach(job, container, open) : detach(job, container, open)
 	} finally {
+		root?.close()
 		for (const fd of open) close(fd)
 	}
 }

@@ -8,7 +8,7 @@
  */
 import { ENAMETOOLONG, ENOSYS, EPERM } from '../lib/errno.ts'
 import { bind, result } from './libc.ts'
-import { allocate } from './memory.ts'
+import { allocate, unmap } from './memory.ts'
 
 const call = bind('int64_t syscall(int64_t, int64_t, int64_t, int64_t, int64_t, int64_t)')
 const setnsCall = bind('int setns(int, int)')
@@ -16,6 +16,9 @@ const unshareCall = bind('int unshare(int)')
 const fchdirCall = bind('int fchdir(int)')
 const umount2Call = bind('int umount2(const char *, int)')
 const statxCall = bind('int statx(int, int64_t, int, unsigned int, int64_t)')
+const mkdiratCall = bind('int mkdirat(int, int64_t, int)')
+const mknodatCall = bind('int mknodat(int, int64_t, int, int64_t)')
+const unlinkatCall = bind('int unlinkat(int, int64_t, int)')
 const setfsuidCall = bind('int setfsuid(uint32_t)')
 const setfsgidCall = bind('int setfsgid(uint32_t)')
 
@@ -39,7 +42,7 @@ const CLONE_FS = 0x200
 const CLONE_NEWNS = 0x20000
 const MNT_DETACH = 0x2
 const UMOUNT_NOFOLLOW = 0x8
-const STATX_TYPE_INO = 0x101
+const STATX_TYPE_INO_SIZE = 0x301
 const STATX_MNT_ID = 0x1000
 const STATX_ATTR_MOUNT_ROOT = 0x2000
 
@@ -50,6 +53,8 @@ export const RESOLVE_NO_MAGICLINKS = 0x02
 export const RESOLVE_NO_SYMLINKS = 0x04
 export const RESOLVE_IN_ROOT = 0x10
 
+const S_IFREG = 0o100000
+const AT_REMOVEDIR = 0x200
 const PATH_BYTES = 4096
 const STRUCT_AT = PATH_BYTES
 const STRUCT_BYTES = 256
@@ -61,11 +66,12 @@ export interface Standing {
 	readonly device: string
 	readonly ino: number
 	readonly mode: number
+	readonly sizeBytes: number
 	/** Whether it is the root of its mount: a mount point seen from inside. */
 	readonly mountRoot: boolean
 }
 
-/** One object serves one thread: arguments pass through its own memory. */
+/** One object serves one thread: arguments pass through its own memory, which `release` gives back. */
 export class NamespaceCalls {
 	readonly #memory = allocate(PATH_BYTES + STRUCT_BYTES)
 	readonly #bytes = Buffer.from(this.#memory.buffer)
@@ -114,12 +120,15 @@ export class NamespaceCalls {
 	standing(fd: number): Standing | number {
 		const at = this.#path('')
 		const flags = AT_EMPTY_PATH | AT_STATX_DONT_SYNC
-		const answer = result(statxCall(fd, at, flags, STATX_TYPE_INO | STATX_MNT_ID, this.#memory.address + STRUCT_AT))
+		const answer = result(
+			statxCall(fd, at, flags, STATX_TYPE_INO_SIZE | STATX_MNT_ID, this.#memory.address + STRUCT_AT),
+		)
 		if (answer < 0) return answer
 		const v = this.#view
 		return {
 			mountRoot: (v.getUint32(STRUCT_AT + 8, true) & STATX_ATTR_MOUNT_ROOT) !== 0,
 			mode: v.getUint16(STRUCT_AT + 28, true),
+			sizeBytes: Number(v.getBigUint64(STRUCT_AT + 40, true)),
 			ino: Number(v.getBigUint64(STRUCT_AT + 32, true)),
 			device: `${v.getUint32(STRUCT_AT + 136, true)}:${v.getUint32(STRUCT_AT + 140, true)}`,
 			mountId: Number(v.getBigUint64(STRUCT_AT + 144, true)),
@@ -132,6 +141,19 @@ export class NamespaceCalls {
 		return entered < 0 ? entered : result(umount2Call(name, MNT_DETACH | UMOUNT_NOFOLLOW))
 	}
 
+	/** Makes an empty directory or file of the acting user. 0, or a negative errno. */
+	make(dir: number, name: string, kind: 'file' | 'directory'): number {
+		const at = this.#path(name)
+		if (at === 0) return -ENAMETOOLONG
+		return result(kind === 'directory' ? mkdiratCall(dir, at, 0o755) : mknodatCall(dir, at, S_IFREG | 0o644, 0))
+	}
+
+	/** Removes a file, or a directory that is empty. 0, or a negative errno. */
+	remove(dir: number, name: string, kind: 'file' | 'directory'): number {
+		const at = this.#path(name)
+		return at === 0 ? -ENAMETOOLONG : result(unlinkatCall(dir, at, kind === 'directory' ? AT_REMOVEDIR : 0))
+	}
+
 	/** Acts on files as this user and no group but this: what it may not make, we may not make for it. */
 	actAs(uid: number, gid: number): number {
 		const setgroups = SYS_SETGROUPS[process.arch]
@@ -142,6 +164,11 @@ export class NamespaceCalls {
 		setfsgidCall(gid)
 		setfsuidCall(uid)
 		return 0
+	}
+
+	/** Nothing may be called on it afterwards. */
+	release(): void {
+		unmap(this.#memory)
 	}
 }
 
