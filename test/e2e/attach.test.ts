@@ -49,8 +49,11 @@ function valueOf(outcome: AttachOutcome): string[] {
 	return outcome.value
 }
 
+/** The host's mounts in the service's directory and on the paths of a log; others come and go. */
 function hostMounts(): string {
-	return readFileSync('/proc/self/mounts', 'utf8')
+	const concerned = (point: string): boolean => ALL_PATHS.includes(point) || point.startsWith(service.directory)
+	const lines = readFileSync('/proc/self/mounts', 'utf8').split('\n')
+	return lines.filter(line => concerned(line.split(' ')[1] ?? '')).join('\n')
 }
 
 /** Makes a container and two POGs, and stops it whatever happens. */
