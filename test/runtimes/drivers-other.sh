@@ -65,7 +65,7 @@ lxc_start() {
 		lxc.init.cmd = /bin/sleep 1000
 		lxc.apparmor.profile = unconfined
 	CONF
-	lxc-start -P "$work/lxc" -n "$id" -l DEBUG -o "$work/lxc/$id/log" || { tail -20 "$work/lxc/$id/log"; return 1; }
+	lxc-start -P "$work/lxc" -n "$id" -l ERROR -o "$work/lxc/$id/log" || { tail -20 "$work/lxc/$id/log"; return 1; }
 }
 lxc_exec() { lxc-attach -P "$work/lxc" -n "$tag-lxc-$1" --clear-env -v PATH=/bin -- /bin/sh -c "$2"; }
 lxc_stop() { lxc-stop -P "$work/lxc" -n "$tag-lxc-$1" -k; }
@@ -75,7 +75,7 @@ lxc_down() {
 }
 
 # --- systemd-nspawn: attached once it runs, as the drop-in of mount/nspawn does
-nspawn_missing() { has systemd-nspawn; }
+nspawn_missing() { has systemd-nspawn && has setpriv; }
 nspawn_up() { mkdir "$work/nspawn"; }
 nspawn_start() {
 	cp -a "$work/rootfs" "$work/nspawn/$1"
@@ -84,21 +84,23 @@ nspawn_start() {
 	echo $! >"$work/nspawn/pid-$1"
 	POGS_RUN_DIR=$run "$top/mount/nspawn/pogs-nspawn-attach" "$tag-nspawn-$1" $!
 }
-nspawn_exec() { enter "$(cat "$work/nspawn/pid-$1")" "$2"; }
+nspawn_exec() {
+	supervisor=$(cat "$work/nspawn/pid-$1")
+	enter "$(cut -d ' ' -f 1 "/proc/$supervisor/task/$supervisor/children")" "$2"
+}
 nspawn_stop() { end_daemon "$(cat "$work/nspawn/pid-$1")"; }
 nspawn_down() {
 	for name in A B; do nspawn_stop $name; done
 	rm -rf "$work/nspawn"
 }
 
-# enter SUPERVISOR SCRIPT: in the namespaces and the root of its child.
+# enter PID SCRIPT: in the namespaces and the root of a container's process; as there, without the right to syslog(2) of the host.
 enter() {
-	read -r leader _ <"/proc/$1/task/$1/children"
-	nsenter -t "$leader" -m -u -i -p -n -r -w env -i PATH=/bin /bin/sh -c "$2"
+	setpriv --bounding-set -syslog --inh-caps -syslog nsenter -t "$1" -m -u -i -p -n -r -w env -i PATH=/bin /bin/sh -c "$2"
 }
 
 # --- unshare(1): "pogctl run"
-unshare_missing() { has unshare; }
+unshare_missing() { has unshare && has setpriv; }
 unshare_up() { mkdir "$work/unshare"; }
 unshare_start() {
 	"$top/dist/bin/pogctl" --run-dir "$run" run --name "$tag-unshare-$1" --rootfs "$work/rootfs" -- /bin/sleep 1000 \
@@ -106,14 +108,14 @@ unshare_start() {
 	echo $! >"$work/unshare/pid-$1"
 	tries=0
 	# pogctl, (setpriv that became) unshare, the shell that is process 1 in there, and its command
-	until sleeper=$(descendant "$(cat "$work/unshare/pid-$1")") && [ "$(readlink "/proc/$sleeper/root")" != / ]; do
+	until sleeper=$(descendant "$(cat "$work/unshare/pid-$1")"); do
 		tries=$((tries + 1))
 		[ $tries -lt 100 ] || { cat "$work/unshare/log-$1"; return 1; }
 		sleep 0.1
 	done
 	echo "$sleeper" >"$work/unshare/leader-$1"
 }
-unshare_exec() { nsenter -t "$(cat "$work/unshare/leader-$1")" -m -u -i -p -n -r -w env -i PATH=/bin /bin/sh -c "$2"; }
+unshare_exec() { enter "$(cat "$work/unshare/leader-$1")" "$2"; }
 unshare_stop() { end_daemon "$(cat "$work/unshare/pid-$1")"; }
 unshare_down() {
 	for name in A B; do unshare_stop $name; done
@@ -123,7 +125,7 @@ unshare_down() {
 # descendant PID: the "sleep" below it.
 descendant() {
 	for child in $(cat "/proc/$1/task"/*/children 2>/dev/null); do
-		if [ "$(cat "/proc/$child/comm")" = sleep ]; then echo "$child" && return; fi
+		if [ "$(cat "/proc/$child/comm" 2>/dev/null)" = sleep ]; then echo "$child" && return; fi
 		descendant "$child" && return
 	done
 	return 1

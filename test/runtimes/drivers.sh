@@ -6,7 +6,7 @@ drivers='runc crun podman_runc podman_crun docker containerd lxc nspawn unshare'
 
 has() { command -v "$1" >/dev/null 2>&1 || { echo "no $1 here"; return 1; }; }
 
-# make_rootfs DIRECTORY: busybox, and the real dmesg and logger of this machine with their libraries.
+# make_rootfs DIRECTORY: busybox, and the real dash, dmesg, logger and cat of this machine with their libraries.
 make_rootfs() {
 	busybox=${XDG_CACHE_HOME:-$HOME/.cache}/pogs/bin/busybox
 	[ -x "$busybox" ] || return 1
@@ -14,8 +14,10 @@ make_rootfs() {
 	chmod 1777 "$1/tmp"
 	cp "$busybox" "$1/bin/busybox"
 	for applet in $("$busybox" --list); do [ "$applet" = busybox ] || ln -s busybox "$1/bin/$applet" 2>/dev/null; done
-	for program in dmesg logger; do
-		rm "$1/bin/$program"
+	# A shell that is not busybox: that one would run its own dmesg.
+	rm "$1/bin/sh" "$1/bin/dmesg" "$1/bin/logger" "$1/bin/cat"
+	ln -s dash "$1/bin/sh"
+	for program in dash dmesg logger cat; do
 		cp "$(command -v $program)" "$1/bin/"
 		ldd "$1/bin/$program" | grep -o '/[^ ]*' | while read -r library; do
 			mkdir -p "$1${library%/*}"

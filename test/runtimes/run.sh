@@ -6,7 +6,7 @@
 # What a machine lacks is skipped and said. The table goes to docs/runtimes.md with WRITE=1. Everything is removed at the end.
 
 set -u
-top=$(cd "$(dirname "$0")/../.." && pwd)
+top=${POGS_TOP:-$(cd "$(dirname "$0")/../.." && pwd)}
 here=$top/test/runtimes
 export top here
 cd "$top" || exit 1
@@ -93,7 +93,10 @@ for driver in ${chosen:-$drivers}; do
 		done
 		if check_frees "$driver" >"$work/said" 2>&1; then note ok "$driver" frees; else note failed "$driver" frees; fi
 	else
-		for check in $checks; do note failed "$driver" "$check"; done
+		for check in $checks; do
+			note failed "$driver" "$check"
+			echo 'not started' >"$work/said"
+		done
 	fi
 	"${driver}_down" >/dev/null 2>&1
 	rm -f "$work/up-$driver"
