@@ -28,6 +28,8 @@ export interface NativeStat {
 /** The operations, by the names the package knows. `fd` is what `open` or `create` answered. */
 export interface NativeOperations {
 	getattr(path: string, done: Done): void
+	/** By handle: for lseek(SEEK_END), and right after a create or an ftruncate. */
+	fgetattr(path: string, fd: number, done: Done): void
 	readdir(path: string, done: Done): void
 	readlink(path: string, done: Done): void
 	statfs(path: string, done: Done): void
@@ -63,12 +65,32 @@ export interface NativeMountOptions {
 	timeout: false
 }
 
-/** The class that the package exports. It cannot unmount without a program of libfuse's: `sys/mount.ts` does that. */
+/** A mount of the package's. It cannot unmount without a program of libfuse's: `sys/mount.ts` does that. */
+export interface PackageMount {
+	readonly ops: NativeOperations
+	mount(done: (error: Error | null) => void): void
+	/** Asks `getattr` and loses the handle on the way. */
+	_op_fgetattr(signal: (outcome: number, stat?: Uint32Array) => void, path: string, fd: number): void
+	_op_getattr(signal: (outcome: number, stat?: Uint32Array) => void, path: string): void
+}
+
+/** The class that the package exports. */
 export type FuseNative = new (
 	mountPoint: string,
 	operations: NativeOperations,
 	options: NativeMountOptions,
-) => { mount(done: (error: Error | null) => void): void }
+) => PackageMount
+
+/** Gives `fgetattr` its handle: the package has an operation of that name, and calls another one. */
+export function keepHandles(mount: PackageMount): PackageMount {
+	const { ops } = mount
+	mount._op_fgetattr = (signal, path, fd) => {
+		// What turns attributes into the package's own form is in `_op_getattr`, which asks once and at once.
+		const getattr = (asked: string, done: Done): void => ops.fgetattr(asked, fd, done)
+		mount._op_getattr.call({ ops: { ...ops, getattr } }, signal, path)
+	}
+	return mount
+}
 
 /** The package; or why it cannot be had, and what would help. */
 export function loadFuseNative(): FuseNative | string {

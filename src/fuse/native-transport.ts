@@ -20,11 +20,10 @@ import {
 	type NodeId,
 	type Opened,
 	PENDING,
-	type RequestId,
 	type StatFs,
 } from './filesystem.ts'
 import { FATTR_ATIME, FATTR_FH, FATTR_GID, FATTR_MODE, FATTR_MTIME, FATTR_SIZE, FATTR_UID } from './flags.ts'
-import type { Done, FuseNative, NativeOperations } from './native-package.ts'
+import { type Done, type FuseNative, keepHandles, type NativeOperations } from './native-package.ts'
 import { BufferReply, toStat } from './native-reply.ts'
 import { emptyAttr, type Hold, Paths, toBytes, toText } from './native-paths.ts'
 import type { Fault } from './session.ts'
@@ -99,14 +98,15 @@ export class NativeMount implements Connection {
 	/** Mounts; null when the kernel has been answered, or why not. */
 	mount(fuseNative: FuseNative): Promise<string | null> {
 		const { mountPoint, fsname } = this.#options
-		const mount = new fuseNative(mountPoint, this.#operations(), {
+		const options = {
 			fsname: [fsname, ...LIBFUSE_OPTIONS].join(','),
 			allowOther: true,
 			defaultPermissions: true,
 			attrTimeout: '0',
 			entryTimeout: '0',
 			timeout: false,
-		})
+		} as const
+		const mount = keepHandles(new fuseNative(mountPoint, this.#operations(), options))
 		return new Promise(resolve =>
 			mount.mount(error =>
 				resolve(error === null ? null : `Cannot mount FUSE on ${mountPoint} through fuse-native: ${error.message}`),
@@ -123,15 +123,13 @@ export class NativeMount implements Connection {
 		unmap(this.#memory)
 	}
 
-	finishRead(_request: RequestId): void {}
-
-	notifyPoll(_kernelHandle: number): void {}
-
-	openBacking(_fd: number): number {
+	/** No read waits, and nobody is woken. */
+	finishRead(): void {}
+	notifyPoll(): void {}
+	openBacking(): number {
 		return -EOPNOTSUPP
 	}
-
-	closeBacking(_backingId: number): void {}
+	closeBacking(): void {}
 
 	/** Carries out one operation: its outcome, or EIO when it threw. */
 	#run(operation: string, body: () => number): number {
@@ -150,11 +148,11 @@ export class NativeMount implements Connection {
 	#operations(): NativeOperations {
 		const answer = (operation: string, done: Done, body: () => number): void => done(this.#run(operation, body))
 		return {
-			getattr: (path, done) => {
-				const outcome = this.#run('getattr', () => this.#getattr(path))
-				if (outcome < 0) done(outcome)
-				else done(0, toStat(this.#attr))
-			},
+			getattr: (path, done) => this.#stat(done, () => this.#getattr(path)),
+			fgetattr: (_path, fd, done) =>
+				this.#stat(done, () =>
+					this.#with(fd, (node, handle) => Math.min(0, this.#filesystem.getattr(node, handle, this.#attr))),
+				),
 			readdir: (path, done) => this.#readdir(path, done),
 			readlink: (path, done) => this.#readlink(path, done),
 			statfs: (_path, done) => this.#statfs(done),
@@ -210,9 +208,15 @@ export class NativeMount implements Connection {
 		}
 	}
 
+	#stat(done: Done, body: () => number): void {
+		const outcome = this.#run('getattr', body)
+		if (outcome < 0) done(outcome)
+		else done(0, toStat(this.#attr))
+	}
+
 	#getattr(path: string): number {
 		const hidden = this.#hidden.get(path)
-		if (hidden !== undefined) return this.#filesystem.getattr(hidden, this.#handleOf(hidden), this.#attr)
+		if (hidden !== undefined) return Math.min(0, this.#filesystem.getattr(hidden, this.#handleOf(hidden), this.#attr))
 		const node = this.#paths.find(path)
 		if (node >= 0) Object.assign(this.#attr, this.#paths.entry.attr)
 		return node < 0 ? node : 0
@@ -314,11 +318,9 @@ export class NativeMount implements Connection {
 
 	#write(fd: number, buffer: Uint8Array, sizeBytes: number, offset: number): number {
 		return this.#with(fd, (node, handle, flags) => {
-			const size = Math.min(sizeBytes, MAX_WRITE_BYTES)
-			const memory = this.#memory
-			memory.bytes.set(buffer.subarray(0, size))
 			const request = ++this.#requests
-			const data = { memory, start: 0, sizeBytes: size }
+			const data = { memory: this.#memory, start: 0, sizeBytes: Math.min(sizeBytes, MAX_WRITE_BYTES) }
+			this.#memory.bytes.set(buffer.subarray(0, data.sizeBytes))
 			return this.#filesystem.write({ request, node, handle, offset, flags, ...data }, this.#caller)
 		})
 	}
