@@ -6,6 +6,7 @@
  */
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
+import { seccompSocketPath } from '../attach/container-process.ts'
 import { idMapOfConfig } from '../attach/id-map.ts'
 import { copyLowerVarLog } from '../attach/lower.ts'
 import { pointsOf } from '../attach/oci/attachable.ts'
@@ -50,7 +51,8 @@ export class BundleAttacher {
 		const pog = made.value
 		const { attach } = settings
 		const leaveOut = placesMissing(rootOf(bundle, config), config)
-		const plan = { pog: pog.name, paths: pog.paths, attach, hookPath: HOOK_PATH, runDir, runtime, leaveOut }
+		const seccomp = { listenerPath: seccompSocketPath(runDir), metadata: pog.name }
+		const plan = { pog: pog.name, paths: pog.paths, attach, hookPath: HOOK_PATH, runDir, runtime, leaveOut, seccomp }
 		const edited = editBundle(config, plan)
 		const problem = 'problem' in edited ? edited : writeBundle(bundle, edited.value)
 		if (problem !== undefined) {
