@@ -128,19 +128,38 @@ test('a reader at the end goes on with its own view after the ring turned over w
 	})
 })
 
-test('a reader behind the end gets nothing until the file has grown to there, then exactly from there', t => {
-	withTree({}, tree => {
-		record(tree, 0)
-		const size = tree.attr(FILE).size
+test('a reader whose place was overwritten by records of other files finds its own in their order', t => {
+	withTree({ conf: 'user.* /var/log/all\nmail.* /var/log/mail\n' }, tree => {
+		const others = (count: number): void => {
+			for (let n = 0; n < count; n++) tree.send('<22>other: x')
+		}
 		const handle = tree.open(FILE)
-		t.is(tree.read(handle, size + 60, 4096), '')
+		t.is(tree.read(handle, 0, 4096), '')
+		// The ring has 512 descriptors: the younger record's comes before the older one's.
+		others(1000)
+		record(tree, 0)
+		others(99)
 		record(tree, 1)
-		t.is(tree.read(handle, size + 60, 4096), '')
-		for (let n = 2; n < 5; n++) record(tree, n)
-		t.is(tree.read(handle, size + 60, 4096), contentOf(tree, tree.view('var/log/all')).slice(size + 60))
+		t.deepEqual(judge(tree.read(handle, 0, 4096) as string).numbers, [0, 1])
 		tree.tree.release(0, handle)
 	})
 })
+
+for (const format of ['RFC3164', 'RFC5424']) {
+	test(`a reader behind the end gets nothing until the file has grown to there, then exactly from there (${format})`, t => {
+		withTree({ conf: `*.* /var/log/all;${format}\n` }, tree => {
+			record(tree, 0)
+			const size = tree.attr(FILE).size
+			const handle = tree.open(FILE)
+			t.is(tree.read(handle, size + 100, 4096), '')
+			record(tree, 1)
+			t.is(tree.read(handle, size + 100, 4096), '')
+			for (let n = 2; n < 7; n++) record(tree, n)
+			t.is(tree.read(handle, size + 100, 4096), contentOf(tree, tree.view('var/log/all')).slice(size + 100))
+			tree.tree.release(0, handle)
+		})
+	})
+}
 
 test('a loss that is shorter than its note is told in fewer words, or later, and never makes the file shorter', t => {
 	withTree({ conf: 'user.* /var/log/all\nmail.* /var/log/mail\n' }, tree => {
