@@ -7,6 +7,7 @@
  */
 import type { Failure, Outcome, PogSpec } from '../control/service.ts'
 import type { PogInfo } from '../pog/info.ts'
+import { Charging } from './charging.ts'
 import type { EngineService } from './pog-service.ts'
 import type { TableEntry } from './pog-table.ts'
 
@@ -21,11 +22,13 @@ export interface Retention {
 export class Lifecycle {
 	readonly #service: EngineService
 	readonly #retention: () => Retention
+	readonly #charging: Charging
 	/** Exited POGs, oldest first, with the timers that remove them. */
 	readonly #exited = new Map<TableEntry, NodeJS.Timeout>()
 
 	constructor(service: EngineService, retention: () => Retention) {
 		this.#service = service
+		this.#charging = new Charging(service)
 		this.#retention = retention
 	}
 
@@ -41,10 +44,24 @@ export class Lifecycle {
 		const entry = this.#service.table.findContainer(containerId)
 		if (entry === undefined) return missing(containerId)
 		entry.status = 'running'
+		entry.pid = pid
+		void this.#chargeRing(entry)
 		const watched = await this.#service.watch(entry, pid)
 		// Gone already: that is an exit too.
 		if ('failure' in watched) await this.#end(entry)
 		return { value: null }
+	}
+
+	/** The ring has another size: the container pays for that one too. */
+	async resized(id: number): Promise<void> {
+		const entry = this.#service.table.byId(id)
+		if (entry !== undefined) await this.#chargeRing(entry)
+	}
+
+	async #chargeRing(entry: TableEntry): Promise<void> {
+		const info = await this.#service.show(entry.name)
+		if (entry.pid === undefined || 'failure' in info) return
+		await this.#charging.charge(entry, entry.pid, info.value.ring.sizeBytes)
 	}
 
 	/** The runtime says that the container is gone. */

@@ -47,6 +47,8 @@ export interface Commands {
 	serveSyslog: { ask: { socketFd: number }; answer: null }
 	/** The answer to a command of the control file. */
 	answerControl: { ask: { command: number; line: string }; answer: null }
+	/** Moves the ring into this file, allocated for a ring of that size. */
+	adoptRing: { ask: { id: number; path: string; textBytes: number }; answer: PogFigures }
 	/** Watches the container's first process: `exited` follows. */
 	watch: { ask: { id: number; pid: number }; answer: null }
 	/** The container is gone: its connection and socket are closed, its records stay. */
@@ -71,6 +73,8 @@ export type ShardEvent =
 	| { event: 'negotiated'; protocol: string; features: Record<string, string | number | boolean> }
 	| { event: 'gone'; id: number }
 	| { event: 'exited'; id: number }
+	/** The container resized its ring: what it has now is not charged to it yet. */
+	| { event: 'resized'; id: number; textBytes: number }
 	| { event: 'hostCommand'; command: number; line: string }
 
 /** How POGs are served: by the kernel's protocol, or through the package of that name. */

@@ -132,6 +132,11 @@ export class EngineService implements PogService {
 		})
 	}
 
+	/** Moves the ring of a POG into a file that was allocated for it. */
+	adoptRing(entry: TableEntry, path: string, textBytes: number): Promise<Outcome<unknown>> {
+		return this.#ask('adoptRing', { id: entry.id, path, textBytes })
+	}
+
 	/** Watches the first process of a POG's container: the shard tells when it ends. */
 	watch(entry: TableEntry, pid: number): Promise<Outcome<null>> {
 		return this.#ask('watch', { id: entry.id, pid })

@@ -14,6 +14,8 @@ export interface TableEntry {
 	readonly containerId: string
 	status: PogStatus
 	readonly store: Store
+	/** The container's first process. */
+	pid?: number
 	/** The running container it was mounted in by `attach`. */
 	attached?: { readonly pid: number; readonly parts: ReadonlySet<AttachPart> }
 }

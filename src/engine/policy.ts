@@ -17,7 +17,7 @@ import type { Log } from './log.ts'
 export interface HostPolicy extends PogPolicy {
 	/** Ring of a POG that asks for none. */
 	ringBytes: number
-	/** Largest ring anybody may have. */
+	/** Text bytes that a ring may have at most. */
 	maxRingBytes: number
 	/** Bytes of a container's own files below /var/log. */
 	quotaBytes: number

@@ -5,6 +5,7 @@
  * process, and the quota is shared with the container's own files.
  */
 import { closeSync, fstatSync, ftruncateSync, openSync, renameSync, unlinkSync } from 'node:fs'
+import { EINVAL } from '../lib/errno.ts'
 import {
 	DESC_BYTES,
 	FIELD,
@@ -90,6 +91,25 @@ export function resizeRing(path: string, from: Ring, wishedBytes: number): Ring 
 	renameSync(beside, path)
 	from.retire()
 	return ring
+}
+
+/** Moves the newest records into a file that somebody else allocated for it; or a negative errno, and nothing changed. */
+export function adoptRing(path: string, from: Ring, allocated: string, wishedBytes: number): Ring | number {
+	const { textBytes, descCount, fileBytes } = geometry(wishedBytes)
+	const fd = openSync(allocated, 'r+')
+	try {
+		// A page that is not there would be a SIGBUS later.
+		const { blocks, size } = fstatSync(fd)
+		if (size < fileBytes || blocks * 512 < fileBytes) return -EINVAL
+		const memory = mapRing(fd, textBytes, descCount, true)
+		if (typeof memory === 'number') return memory
+		const ring = moveRing(from, memory, wishedBytes)
+		renameSync(allocated, path)
+		from.retire()
+		return ring
+	} finally {
+		closeSync(fd)
+	}
 }
 
 /** Unmaps a ring that nobody uses any more. */

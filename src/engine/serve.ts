@@ -55,12 +55,14 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 	let stopping = false
 	const features: Record<string, string | number | boolean> = { transport }
 	const policy = watchPolicy(etcDir, log, next => {
-		void shard.ask('policy', { devkmsg: next.devkmsg, defaultConf: next.defaultConf })
+		const { devkmsg, defaultConf, maxRingBytes } = next
+		void shard.ask('policy', { devkmsg, defaultConf, maxRingBytes })
 	})
 	const shard = new ShardClient(
 		{ transport, policy: policy.current, pogctl: readFileSync(POGCTL_INSIDE) },
 		event => {
 			if (event.event === 'hostCommand') void obey(event.command, event.line)
+			else if (event.event === 'resized') void lifecycle.resized(event.id)
 			else if (event.event === 'exited') void lifecycle.processEnded(event.id)
 			else hear(event, log, features)
 		},
@@ -142,7 +144,7 @@ function unmountControl(runDir: string): void {
 	} catch {}
 }
 
-type OtherEvent = Exclude<ShardEvent, { event: 'hostCommand' } | { event: 'exited' }>
+type OtherEvent = Exclude<ShardEvent, { event: 'hostCommand' } | { event: 'exited' } | { event: 'resized' }>
 
 function hear(event: OtherEvent, log: Log, features: Record<string, string | number | boolean>): void {
 	switch (event.event) {

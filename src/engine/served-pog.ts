@@ -18,7 +18,7 @@ import { PogTree } from '../vfs/pog-tree.ts'
 import type { ServeRequest } from './messages.ts'
 import type { Link } from './link.ts'
 import type { Endpoint } from './reactor.ts'
-import { closeRing, createRing, resizeRing } from './ring-file.ts'
+import { adoptRing, closeRing, createRing, resizeRing } from './ring-file.ts'
 import { readIncludes } from './includes.ts'
 import type { ShardContext } from './shard.ts'
 import { storeBytes } from './store-size.ts'
@@ -29,13 +29,16 @@ export class ServedPog {
 	readonly log: Endpoint
 	readonly syslog: SyslogCalls
 	readonly #request: ServeRequest
+	readonly #onResized: (textBytes: number) => void
 
-	private constructor(pog: Pog, link: Link, devLog: DevLog, syslog: SyslogCalls, request: ServeRequest) {
+	private constructor(pog: Pog, link: Link, request: ServeRequest, context: ShardContext) {
 		this.pog = pog
+		this.#onResized = textBytes => context.resized(request.id, textBytes)
 		this.#request = request
 		this.link = link
+		const devLog = new DevLog(request.logFd, pog, context.batch)
 		this.log = { fd: request.logFd, turn: () => devLog.receive(), over: () => {} }
-		this.syslog = syslog
+		this.syslog = new SyslogCalls(pog, context.desk)
 	}
 
 	get containerId(): string {
@@ -67,13 +70,7 @@ export class ServedPog {
 		})
 		pog.configured.readIncludes = pattern => readIncludes(request.storePath, pattern)
 		const link = context.connect(request, tree, onGone)
-		served = new ServedPog(
-			pog,
-			link,
-			new DevLog(request.logFd, pog, context.batch),
-			new SyslogCalls(pog, context.desk),
-			request,
-		)
+		served = new ServedPog(pog, link, request, context)
 		return served
 	}
 
@@ -84,6 +81,10 @@ export class ServedPog {
 		const from = pog.ring
 		const { textBytes } = geometry(wishedBytes)
 		if (textBytes === from.textBytes) return { sizeBytes: textBytes }
+		const most = pog.policy.maxRingBytes ?? textBytes
+		if (textBytes > most) {
+			return { error: `A ring of ${formatSize(textBytes)} is more than this host allows (${formatSize(most)})` }
+		}
 		remountTmpfs(storePath, storeBytes(textBytes, quotaBytes) + storeBytes(from.textBytes, 0))
 		const ring = resizeRing(ringPath, from, textBytes)
 		if (typeof ring === 'number') {
@@ -92,6 +93,20 @@ export class ServedPog {
 				error: `Cannot make a ring of ${formatSize(textBytes)}: ${errnoName(ring)}; it stays at ${formatSize(from.textBytes)}`,
 			}
 		}
+		pog.moveTo(ring)
+		closeRing(from)
+		remountTmpfs(storePath, storeBytes(textBytes, quotaBytes))
+		this.#onResized(textBytes)
+		return { sizeBytes: textBytes }
+	}
+
+	/** Goes on in a ring file that the container has paid for. 0, or a message. */
+	adopt(path: string, textBytes: number): { sizeBytes: number } | { error: string } {
+		const { pog } = this
+		const { ringPath, storePath, quotaBytes } = this.#request
+		const from = pog.ring
+		const ring = adoptRing(ringPath, from, path, textBytes)
+		if (typeof ring === 'number') return { error: `Cannot move the ring into ${path}: ${errnoName(ring)}` }
 		pog.moveTo(ring)
 		closeRing(from)
 		remountTmpfs(storePath, storeBytes(textBytes, quotaBytes))

@@ -47,6 +47,8 @@ export interface ShardContext {
 	readonly batch: DatagramBatch
 	readonly pogctl: Uint8Array
 	readonly desk: SyslogDesk
+	/** The ring has another size, made by us: whoever should pay for it does not yet. */
+	resized(id: number, textBytes: number): void
 	/** `onGone`: the connection ended by itself. */
 	connect(request: ServeRequest, tree: Filesystem, onGone: () => void): Link
 }
@@ -83,6 +85,7 @@ export class Shard {
 			clock: systemClock(),
 			calls: backingCalls(),
 			scratch: allocate(READ_SCRATCH_BYTES),
+			resized: (id, textBytes) => this.#tell({ event: 'resized', id, textBytes }),
 			batch: new DatagramBatch(DATAGRAMS_A_TURN, limits.datagramBytes),
 			pogctl: data.pogctl,
 			desk: new SyslogDesk(),
@@ -183,6 +186,10 @@ export class Shard {
 			})),
 			resize: withPog((served, ask: Commands['resize']['ask']) => {
 				const done = served.resize(ask.ringBytes)
+				return 'error' in done ? new Refusal(done.error) : describePog(served.pog)
+			}),
+			adoptRing: withPog((served, ask: Commands['adoptRing']['ask']) => {
+				const done = served.adopt(ask.path, ask.textBytes)
 				return 'error' in done ? new Refusal(done.error) : describePog(served.pog)
 			}),
 			readConf: withPog(({ pog: { configured } }) => ({

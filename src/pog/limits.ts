@@ -35,4 +35,6 @@ export interface PogPolicy {
 	devkmsg: DevkmsgMode
 	/** Text of the host's default syslog.conf. */
 	defaultConf: string
+	/** Text bytes that a ring may have at most; no bound of its own when left out. */
+	maxRingBytes?: number
 }
