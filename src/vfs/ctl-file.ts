@@ -26,7 +26,7 @@ export const COMMANDS: Readonly<Record<string, { usage: string; run: Command }>>
 	clear: {
 		usage: 'clear',
 		run: (argument, { pog }) => {
-			if (argument !== '') return { error: `Unknown argument "${argument}": clear takes none` }
+			if (argument !== '') return { error: `Unknown argument ${quoted(argument)}: clear takes none` }
 			pog.clear()
 			return { ok: 'cleared' }
 		},
@@ -36,7 +36,7 @@ export const COMMANDS: Readonly<Record<string, { usage: string; run: Command }>>
 		run: (argument, { actions }) => {
 			const bytes = parseSize(argument)
 			if (bytes === undefined)
-				return { error: `Cannot read size "${argument}": expected bytes, or a number with k or m` }
+				return { error: `Cannot read size ${quoted(argument)}: expected bytes, or a number with k or m` }
 			const done = actions.resize(bytes)
 			return 'error' in done ? done : { ok: String(done.sizeBytes) }
 		},
@@ -52,11 +52,19 @@ export const COMMANDS: Readonly<Record<string, { usage: string; run: Command }>>
 	conf: {
 		usage: 'conf reset',
 		run: (argument, { pog }) => {
-			if (argument !== 'reset') return { error: `Unknown conf command "${argument}": expected reset` }
+			if (argument !== 'reset') return { error: `Unknown conf command ${quoted(argument)}: expected reset` }
 			pog.configured.reset()
 			return { ok: 'the host default is in force' }
 		},
 	},
+}
+
+const MAX_QUOTED_BYTES = 64
+
+/** What somebody wrote, as part of an answer: which is one line, and no longer than it is useful. */
+function quoted(written: string): string {
+	const text = Buffer.from(written.slice(0, MAX_QUOTED_BYTES), 'latin1').toString()
+	return `"${text.replace(/\p{Cc}/gu, '?')}${written.length > MAX_QUOTED_BYTES ? '...' : ''}"`
 }
 
 export class CtlFile extends OpenFile {
@@ -79,7 +87,7 @@ export class CtlFile extends OpenFile {
 		const [, word = '', argument = ''] = /^\s*(\S*)\s?([\s\S]*)$/.exec(line) ?? []
 		const command = Object.hasOwn(COMMANDS, word) ? COMMANDS[word] : undefined
 		const done = command?.run(argument, { pog: this.#pog, actions: this.#actions, sender }) ?? {
-			error: `Unknown command "${word}": expected one of ${Object.values(COMMANDS)
+			error: `Unknown command ${quoted(word)}: expected one of ${Object.values(COMMANDS)
 				.map(c => c.usage)
 				.join(', ')}`,
 		}

@@ -132,7 +132,7 @@ function beforeEachStore(ring: Ring, look: () => void, run: () => void): void {
 		new Proxy(array, {
 			get: (target, key) => {
 				const value: unknown = Reflect.get(target, key, target)
-				return typeof value === 'function' ? value.bind(target) : value
+				return typeof value === 'function' ? (value.bind(target) as unknown) : value
 			},
 			set: (target, key, value) => {
 				look()
