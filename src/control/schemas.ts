@@ -24,6 +24,7 @@ const spec: z.ZodType<PogSpec> = z.strictObject({
 	containerId: z.string().max(128).exactOptional(),
 	ringBytes: ringBytes.exactOptional(),
 	quotaBytes: z.int().min(0).exactOptional(),
+	rate: z.strictObject({ perSecond: z.int().min(1), burst: z.int().min(1) }).exactOptional(),
 	hostname: z
 		.string()
 		.regex(/^[\x21-\x7e]{1,64}$/, { error: 'expected 1 to 64 printable characters without blanks' })

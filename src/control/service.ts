@@ -25,6 +25,8 @@ export interface PogSpec {
 	ringBytes?: number
 	/** Bytes for the container's own files below /var/log. */
 	quotaBytes?: number
+	/** Records it may make a second, and at once; no limit when left out. */
+	rate?: { perSecond: number; burst: number }
 	/** The host name that its log lines carry; the name by default. */
 	hostname?: string
 	/** Text of its syslog.conf; the host's default otherwise. */

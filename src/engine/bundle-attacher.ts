@@ -159,6 +159,9 @@ function specOf(
 		...(hostname ? { hostname } : {}),
 		...(settings.ringBytes === undefined ? {} : { ringBytes: settings.ringBytes }),
 		...(settings.quotaBytes === undefined ? {} : { quotaBytes: settings.quotaBytes }),
+		...(settings.ratePerSecond
+			? { rate: { perSecond: settings.ratePerSecond, burst: 2 * settings.ratePerSecond } }
+			: {}),
 		...(conf === undefined ? {} : { conf }),
 	}
 }

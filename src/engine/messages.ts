@@ -16,6 +16,7 @@ export interface ServeRequest {
 	containerId: string
 	/** Text of its own, or null for the host's default. */
 	conf: string | null
+	rate: { perSecond: number; burst: number } | null
 	/** The mounted connection; -1 when the transport mounts for itself, on `mountPoint`. */
 	fuseFd: number
 	mountPoint: string

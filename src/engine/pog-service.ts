@@ -18,6 +18,7 @@ import {
 import { readVersion } from '../lib/version.ts'
 import { formatSize } from '../lib/size.ts'
 import type { PogInfo, RecordInfo } from '../pog/info.ts'
+import type { Rate } from '../pog/rate-limit.ts'
 import { geometry } from '../ring/layout.ts'
 import { describeHost, HOST_NAME, HostLog } from './host-log.ts'
 import type { CommandName, Commands, Transport } from './messages.ts'
@@ -113,7 +114,10 @@ export class EngineService implements PogService {
 			this.table.release(spec.name)
 			return failure(500, store)
 		}
-		const answer = await this.#ask('serve', serveRequest(id, spec, store, ringBytes, quotaBytes))
+		const answer = await this.#ask(
+			'serve',
+			serveRequest(id, { rate: rateOf(policy), ...spec }, store, ringBytes, quotaBytes),
+		)
 		if ('failure' in answer) {
 			for (const fd of [store.fuseFd, store.logFd, store.storeFd]) close(fd)
 			releaseStore(this.#state.runDir, spec.name)
@@ -268,9 +272,14 @@ function tooLarge(ringBytes: number, policy: HostPolicy): Failure {
 	)
 }
 
+/** What the policy gives a POG that names no limit. */
+function rateOf({ ratePerSecond, burst }: HostPolicy): Rate | undefined {
+	return ratePerSecond === 0 ? undefined : { perSecond: ratePerSecond, burst: burst || 2 * ratePerSecond }
+}
+
 function serveRequest(
 	id: number,
-	spec: PogSpec,
+	spec: Omit<PogSpec, 'rate'> & { rate?: Rate | undefined },
 	store: Store,
 	ringBytes: number,
 	quotaBytes: number,
@@ -283,6 +292,7 @@ function serveRequest(
 		owner: spec.owner ?? { uid: 0, gid: 0 },
 		containerId: spec.containerId ?? '',
 		conf: spec.conf === undefined ? null : Buffer.from(spec.conf, 'utf8').toString('latin1'),
+		rate: spec.rate ?? null,
 		fuseFd,
 		mountPoint,
 		logFd,

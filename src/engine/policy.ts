@@ -24,6 +24,9 @@ export interface HostPolicy extends PogPolicy {
 	/** How long the log of a container that is gone stays readable from the host, and of how many. */
 	retainMs: number
 	retainCount: number
+	/** Records that a POG may make a second and at once, when it asks for no limit of its own; 0 for no limit. */
+	ratePerSecond: number
+	burst: number
 }
 
 export const DEFAULT_POLICY: HostPolicy = {
@@ -32,6 +35,8 @@ export const DEFAULT_POLICY: HostPolicy = {
 	quotaBytes: 64 << 20,
 	retainMs: 600_000,
 	retainCount: 100,
+	ratePerSecond: 0,
+	burst: 0,
 	devkmsg: 'on',
 	defaultConf: DEFAULT_SYSLOG_CONF,
 }
@@ -45,6 +50,14 @@ function size(key: 'ringBytes' | 'maxRingBytes' | 'quotaBytes', least: number, m
 		if (bytes === undefined) return SIZE_FORMS
 		if (bytes < least || bytes > most) return `a size from ${least} to ${most} bytes`
 		policy[key] = bytes
+		return undefined
+	}
+}
+
+function count(key: 'retainCount' | 'ratePerSecond' | 'burst'): Setter {
+	return (policy, value) => {
+		if (!/^\d{1,7}$/.test(value)) return 'a number from 0 to 9999999'
+		policy[key] = Number(value)
 		return undefined
 	}
 }
@@ -65,11 +78,9 @@ const KEYS: Readonly<Record<string, Setter>> = {
 		policy.retainMs = ms
 		return undefined
 	},
-	'retain-count': (policy, value) => {
-		if (!/^\d{1,6}$/.test(value)) return 'a number from 0 to 999999'
-		policy.retainCount = Number(value)
-		return undefined
-	},
+	'retain-count': count('retainCount'),
+	rate: (policy, value) => count('ratePerSecond')(policy, value.replace(/\/s$/, '')),
+	burst: count('burst'),
 	devkmsg: (policy, value) => {
 		if (!DEVKMSG_MODES.includes(value as DevkmsgMode)) return DEVKMSG_MODES.join(', ')
 		policy.devkmsg = value as DevkmsgMode

@@ -55,6 +55,7 @@ export class ServedPog {
 			hostname: request.hostname,
 			owner: request.owner,
 			conf: request.conf,
+			rate: request.rate,
 			limits: context.limits,
 			policy: context.policy,
 			clock: context.clock,

@@ -18,6 +18,7 @@ import type { Origin } from './info.ts'
 import { Ledger, ORIGIN_CODE } from './ledger.ts'
 import type { Limits, PogPolicy } from './limits.ts'
 import { PrintkSettings } from './printk.ts'
+import { type Rate, RateLimit } from './rate-limit.ts'
 import { RecordSubject } from './subject.ts'
 import { ALL_BIT } from '../ring/view-index.ts'
 import { rotate } from './rotation.ts'
@@ -40,6 +41,8 @@ export interface PogOptions {
 	owner: { uid: number; gid: number }
 	/** Text of its own syslog.conf, or null for the host's default. */
 	conf?: string | null
+	/** How many records it may make; no limit when left out. */
+	rate?: Rate | null
 	limits: Limits
 	policy: PogPolicy
 	clock: Clock
@@ -75,6 +78,7 @@ export class Pog {
 	readonly onKmsg: (() => void)[] = []
 	/** What /proc/sys/kernel says about the kernel log. */
 	readonly printk = new PrintkSettings()
+	readonly #limit: RateLimit | null
 	readonly #parsed: Parsed = newParsed()
 	readonly #descriptor: Descriptor = newDescriptor()
 	readonly #subject: RecordSubject
@@ -89,6 +93,7 @@ export class Pog {
 		this.limits = options.limits
 		this.policy = options.policy
 		this.clock = options.clock
+		this.#limit = options.rate ? new RateLimit(options.rate) : null
 		this.createdUs = options.clock.realtimeUs(options.clock.monotonicUs())
 		this.head = new LineHead(this.hostname)
 		this.ledger = new Ledger(ring)
@@ -119,6 +124,7 @@ export class Pog {
 
 	/** A datagram from /dev/log: `bytes` from `start` to `end`. */
 	logDatagram(bytes: Uint8Array, start: number, end: number, sender: Sender): void {
+		if (this.#limit !== null && !this.#admits(this.#limit)) return
 		const parsed = this.#parsed
 		let last = end
 		if (end - start > this.limits.datagramBytes) {
@@ -131,6 +137,7 @@ export class Pog {
 
 	/** A write to /dev/kmsg, or with `kernel` a message of the kernel about this container. */
 	logKmsg(bytes: Uint8Array, start: number, end: number, sender: Sender): void {
+		if (this.#limit !== null && !this.#admits(this.#limit)) return
 		parseKmsgWrite(bytes, start, end, this.#parsed)
 		this.#append(bytes, this.#parsed, ORIGIN_CODE.kmsg, SHOWN_AS_KMSG, sender)
 		for (const told of this.onKmsg) told()
@@ -162,6 +169,7 @@ export class Pog {
 		const piece = this.ring.maxRecordBytes
 		const d = this.#descriptor
 		for (let at = start; at < end; at += piece) {
+			if (this.#limit !== null && !this.#admits(this.#limit)) return
 			const size = Math.min(piece, end - at)
 			const offset = this.ring.reserve(size)
 			this.ring.text.set(bytes.subarray(at, at + size), offset)
@@ -272,6 +280,21 @@ export class Pog {
 	tick(): void {
 		const views = [...this.views.all]
 		for (const view of views) rotate(this.views, view)
+		if (this.#limit !== null && this.#limit.refused > 0) this.#tellRefused(this.#limit)
+	}
+
+	#admits(limit: RateLimit): boolean {
+		if (limit.admits(this.clock.monotonicUs())) return true
+		this.ledger.drop('ratelimited')
+		return false
+	}
+
+	/** Once a tick, whatever the flood. */
+	#tellRefused(limit: RateLimit): void {
+		const { refused, rate } = limit
+		limit.refused = 0
+		const records = refused === 1 ? 'record' : 'records'
+		this.tell(SEVERITY_WARNING, `${refused} ${records} dropped: beyond the rate limit of ${rate.perSecond} a second`)
 	}
 
 	/** A record was refused at the door: counted, and told to its owner. */
