@@ -3,15 +3,18 @@
  *
  * A view goes before an app file of the same name: the configuration says so. Hidden views are as good as absent.
  */
-import type { Attr, Entry, NodeId } from '../fuse/filesystem.ts'
-import { ENOENT } from '../lib/errno.ts'
+import type { Attr, AttrChange, Entry, NodeId } from '../fuse/filesystem.ts'
+import { FATTR_GID, FATTR_MODE, FATTR_SIZE, FATTR_UID } from '../fuse/flags.ts'
+import { EINVAL, ENOENT, EPERM } from '../lib/errno.ts'
 import type { Pog } from '../pog/pog.ts'
 import { rotate } from '../pog/rotation.ts'
 import type { View } from '../pog/views.ts'
+import { ALL_BIT } from '../ring/view-index.ts'
 import type { AppFiles } from './app-files.ts'
 import type { AppNode } from './app-nodes.ts'
 import {
 	appIno,
+	appInode,
 	fixedChild,
 	fixedChildren,
 	type FixedNode,
@@ -142,6 +145,22 @@ export class Places {
 		attr.ctimeUs = timeUs
 	}
 
+	/** Changes what can be changed of a view: its owner, its mode, and its length to none. 0, or a negative errno. */
+	changeView(view: View, change: AttrChange): number {
+		const { owner } = this.#pog
+		if (view.bit === ALL_BIT) return -EPERM
+		if (change.valid & FATTR_SIZE) {
+			const { base, head } = this.#pog.views.extent(view)
+			if (change.size === 0) this.#pog.views.clear(view)
+			// A view has no other length than its records give it.
+			else if (change.size !== head - base) return -EINVAL
+		}
+		if (change.valid & FATTR_MODE) view.mode = change.mode & 0o7777
+		if (change.valid & FATTR_UID) view.uid = change.uid - owner.uid
+		if (change.valid & FATTR_GID) view.gid = change.gid - owner.gid
+		return 0
+	}
+
 	/** Records of the view before its node's base, if it was looked up lately. */
 	baseCount(node: NodeId): number | undefined {
 		return this.#baseCounts.get(node)
@@ -171,7 +190,7 @@ export class Places {
 		}
 		const apps = this.#apps.list(directory)
 		if (typeof apps === 'number') return apps
-		for (const app of apps) if (!taken.has(app.name)) entries.push(app)
+		for (const app of apps) if (!taken.has(app.name)) entries.push({ ...app, ino: appInode(app.ino) })
 		return entries
 	}
 

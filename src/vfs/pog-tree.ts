@@ -20,7 +20,7 @@ import type {
 	StatFs,
 	WriteRequest,
 } from '../fuse/filesystem.ts'
-import { FATTR_GID, FATTR_MODE, FATTR_SIZE, FATTR_UID } from '../fuse/flags.ts'
+import { FATTR_SIZE } from '../fuse/flags.ts'
 import { EBADF, EEXIST, EINVAL, ENFILE, ENOENT, ENOTDIR, EPERM, EROFS } from '../lib/errno.ts'
 import type { Pog, Sender } from '../pog/pog.ts'
 import { routeBit, type View } from '../pog/views.ts'
@@ -173,7 +173,7 @@ export class PogTree implements Filesystem {
 		if (directory !== undefined)
 			return this.#apps.setattr(directory, change, file instanceof AppFile ? file : undefined)
 		const view = this.#places.viewOf(node)
-		if (view !== undefined) return this.#changeView(view, change)
+		if (view !== undefined) return this.#places.changeView(view, change)
 		if (fixedNode(node) === undefined) return -ENOENT
 		if ((change.valid & FATTR_SIZE) === 0) return 0
 		if (file !== undefined) return file.truncate(change.size)
@@ -183,21 +183,6 @@ export class PogTree implements Filesystem {
 		const answer = this.#conf.truncate(change.size)
 		if (answer === 0) this.#conf.commit()
 		return answer
-	}
-
-	#changeView(view: View, change: AttrChange): number {
-		const { owner } = this.#pog
-		if (view.bit === ALL_BIT) return -EPERM
-		if (change.valid & FATTR_SIZE) {
-			const { base, head } = this.#pog.views.extent(view)
-			if (change.size === 0) this.#pog.views.clear(view)
-			// A view has no other length than its records give it.
-			else if (change.size !== head - base) return -EINVAL
-		}
-		if (change.valid & FATTR_MODE) view.mode = change.mode & 0o7777
-		if (change.valid & FATTR_UID) view.uid = change.uid - owner.uid
-		if (change.valid & FATTR_GID) view.gid = change.gid - owner.gid
-		return 0
 	}
 
 	readlink(node: NodeId, reply: ReadReply): number {

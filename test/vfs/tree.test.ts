@@ -243,18 +243,6 @@ test('open files, open directories and what they list are bounded, and a refusal
 	})
 })
 
-test('a directory lists each name once, in any buffer, views before app files of their name', t => {
-	withTree({ conf: '*.* /var/log/v\n*.* /var/log/sub/w\nmail.* /var/log/hidden\n' }, tree => {
-		writeFileSync(`${tree.directory}/varlog/v`, 'shadowed')
-		for (let n = 0; n < 20; n++) tree.put(`/var/log/app${n}`, '')
-		tree.tree.unlink(tree.node('/var/log'), 'hidden')
-		const apps = Array.from({ length: 20 }, (_, n) => `app${n}`)
-		t.deepEqual(tree.list('/var/log'), [...apps, 'sub', 'v'].sort())
-		t.deepEqual(tree.list('/'), ['dev', 'etc', 'proc', 'run', 'var'])
-		t.deepEqual(tree.list('/run/pog'), ['ctl', 'log', 'pogctl', 'stats', 'status', 'syslog.conf'])
-	})
-})
-
 test('destroying the tree twice closes no descriptor twice', t => {
 	withTree({}, tree => {
 		tree.put('/var/log/a', 'x')

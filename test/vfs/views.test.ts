@@ -1,4 +1,5 @@
 /** Views read as files: any cutting, while records are overwritten, cleared, moved and resized. */
+import { writeFileSync } from 'node:fs'
 import test from 'ava'
 import fc from 'fast-check'
 import { EINVAL, EPERM, EXDEV } from '../../src/lib/errno.ts'
@@ -317,5 +318,27 @@ test('SEEK_END of an overtaken reader is where the next record comes', t => {
 		record(tree, 3000)
 		t.deepEqual(judge(tree.read(handle, attr.size, 4096) as string).numbers, [3000])
 		tree.tree.release(0, handle)
+	})
+})
+
+test('a directory lists each name once, in any buffer, views before app files of their name', t => {
+	withTree({ conf: '*.* /var/log/v\n*.* /var/log/sub/w\nmail.* /var/log/hidden\n' }, tree => {
+		writeFileSync(`${tree.directory}/varlog/v`, 'shadowed')
+		for (let n = 0; n < 20; n++) tree.put(`/var/log/app${n}`, '')
+		tree.tree.unlink(tree.node('/var/log'), 'hidden')
+		const apps = Array.from({ length: 20 }, (_, n) => `app${n}`)
+		t.deepEqual(tree.list('/var/log'), [...apps, 'sub', 'v'].sort())
+		// The inode numbers are those of stat(2).
+		const opened = { handle: 0, openFlags: 0, backingId: 0 }
+		t.is(tree.tree.opendir(tree.node('/var/log'), opened), 0)
+		tree.tree.readdir(tree.node('/var/log'), opened.handle, 0, {
+			add: (name, ino) => {
+				if (!name.startsWith('.')) t.is(ino, tree.attr(`/var/log/${name}`).ino, name)
+				return true
+			},
+		})
+		tree.tree.releasedir(opened.handle)
+		t.deepEqual(tree.list('/'), ['dev', 'etc', 'proc', 'run', 'var'])
+		t.deepEqual(tree.list('/run/pog'), ['ctl', 'log', 'pogctl', 'stats', 'status', 'syslog.conf'])
 	})
 })
