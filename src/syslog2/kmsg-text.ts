@@ -17,11 +17,14 @@ export interface Stretch {
 	readonly sizeBytes: number
 }
 
+/** The record rendered last, by whichever log of this thread: it is copied before the next one is. */
+const LINE = new Uint8Array(PROC_KMSG_CAP_BYTES)
+
 export class KmsgText {
 	readonly pog: Pog
 	readonly log: KmsgLog
 	readonly #record = new StoredRecord()
-	readonly #line = new Uint8Array(PROC_KMSG_CAP_BYTES)
+	readonly #line = LINE
 
 	constructor(pog: Pog) {
 		this.pog = pog

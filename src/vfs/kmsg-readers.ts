@@ -25,11 +25,14 @@ interface Waiting {
 	sizeBytes: number
 }
 
+/** Shared by all logs of this thread: a record is copied into its answer before the next one is rendered. */
+const SCRATCH = new Uint8Array(Math.max(DEV_KMSG_CAP_BYTES, PROC_KMSG_CAP_BYTES))
+
 export class KmsgReaders {
 	readonly pog: Pog
 	readonly log: KmsgLog
 	/** The record rendered last. */
-	readonly scratch = new Uint8Array(DEV_KMSG_CAP_BYTES)
+	readonly scratch: Uint8Array = SCRATCH
 	readonly #connection: Connection
 	readonly #waiting = new Map<number, Waiting>()
 	readonly #watched = new Map<object, number>()
