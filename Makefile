@@ -23,7 +23,9 @@ mandir := $(DESTDIR)$(PREFIX)/share/man
 etcdir := $(DESTDIR)$(SYSCONFDIR)/pogs
 
 SOURCES := $(shell find src -name '*.ts')
-SCRIPTS := mount/pogs-enter .ci/run $(wildcard mount/*.sh test/*.sh bench/*.sh)
+SCRIPTS := $(wildcard mount/pogs-* mount/*/pogs-*hook mount/*/pogs-*attach) .ci/run $(wildcard mount/*.sh test/*.sh bench/*.sh)
+# Sources each other, so it is read from where it lies.
+RUNTIME_SCRIPTS := $(notdir $(wildcard test/runtimes/*.sh))
 MODULES := node_modules/.package-lock.json
 BUILT := dist/.built
 
@@ -80,6 +82,7 @@ unused: $(MODULES)
 
 scripts:
 	@if command -v shellcheck >/dev/null; then echo '-- shell scripts'; shellcheck $(SCRIPTS); \
+			cd test/runtimes && shellcheck -x $(RUNTIME_SCRIPTS); \
 		else echo '-- shell scripts: skipped (apt-get install shellcheck)'; fi
 
 .PHONY: test
@@ -95,6 +98,11 @@ e2e: build ## real mounts and real programs (root; installs the programs it want
 	@echo '-- end-to-end tests'
 	@sh test/install-packages.sh
 	@timeout -k 10 $(E2E_SECONDS) npx ava --config ava.e2e.config.js $(AVA_FLAGS) $(filter test/e2e/%,$(FILES))
+
+.PHONY: test-runtimes
+test-runtimes: build ## every container runtime, one table (root; installs them by apt; DRIVERS="runc docker", WRITE=1 for the docs)
+	@echo '-- container runtimes'
+	@WRITE=$(WRITE) sh test/runtimes/run.sh $(DRIVERS)
 
 .PHONY: tiny
 tiny: $(MODULES) ## unit tests with every bound at its smallest
@@ -119,7 +127,8 @@ install: build ## install below PREFIX=/usr/local (DESTDIR= for packagers)
 	@rm -rf $(libdir)/dist $(libdir)/node_modules
 	@cp -R dist $(libdir)/dist
 	@install -m 644 package.json package-lock.json LICENSE $(libdir)/
-	@install -m 755 mount/pogs-enter mount/pogctl-inside.sh $(libdir)/mount/
+	@rm -rf $(libdir)/mount
+	@cp -R mount $(libdir)/mount
 	@echo '-- node modules for running'
 	@cd $(libdir) && { $(NPM_CI) --omit=dev --prefer-offline || $(NPM_INSTALL) --omit=dev --prefer-offline; }
 	@ln -sfn $(PREFIX)/lib/pogs/dist/bin/pogshim $(bindir)/pogshim

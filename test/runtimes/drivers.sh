@@ -2,7 +2,7 @@
 # How each runtime is driven. Sourced by run.sh. DRIVER_missing tells why it cannot be tried; DRIVER_up and _down start and end what it needs;
 # DRIVER_start, _exec and _stop work on containers A and B, whose POGs are named TAG-DRIVER-A and TAG-DRIVER-B.
 
-drivers='runc crun podman_runc podman_crun docker containerd lxc nspawn unshare'
+drivers='runc crun podman_runc podman_crun podman_hooks podman_CDI docker containerd lxc nspawn unshare'
 
 has() { command -v "$1" >/dev/null 2>&1 || { echo "no $1 here"; return 1; }; }
 
@@ -94,8 +94,8 @@ podman_start() {
 	podman_runtime=$1
 	podman_ run -d --network none --name "$tag-podman_$1-$2" --annotation "pogs.name=$tag-podman_$1-$2" pogs-test /bin/sleep 1000
 }
-podman_exec_() { podman_runtime=$1 && podman_ exec "$tag-podman_$1-$2" /bin/sh -c "$3"; }
-podman_stop_() { podman_runtime=$1 && podman_ rm -f -t 0 "$tag-podman_$1-$2"; }
+podman_exec_() { podman_runtime=$1 && podman_ exec "$tag-podman_${4:-$1}-$2" /bin/sh -c "$3"; } # RUNTIME NAME SCRIPT [DRIVER]
+podman_stop_() { podman_runtime=$1 && podman_ rm -f -t 0 "$tag-podman_${3:-$1}-$2"; }
 podman_end() {
 	podman_runtime=$1
 	podman_ rm -f -t 0 -a
@@ -117,6 +117,41 @@ podman_crun_start() { podman_start crun "$1"; }
 podman_crun_exec() { podman_exec_ crun "$1" "$2"; }
 podman_crun_stop() { podman_stop_ crun "$1"; }
 podman_crun_down() { podman_end crun; }
+
+# --- Podman without the wrapper: the hooks of hooks.d, and the CDI device
+podman_hook() { # RUNTIME
+	podman_prepare "$1"
+	printf '#!/bin/sh\nexport POGS_RUN_DIR=%s\nexec %s/mount/pogs-hook "$@"\n' "$run" "$top" >"$work/pogs-hook"
+	chmod 755 "$work/pogs-hook"
+	mkdir -p "$work/hooks.d" "$work/cdi"
+	for file in "$top/mount/hooks.d/"*.json; do sed "s#@MOUNT@#$work#" "$file" >"$work/hooks.d/${file##*/}"; done
+	# CDI 0.5 looks in two directories of the host's.
+	sed -e "s#@MOUNT@#$work#" -e "s#pogs.dev/log#pogs.dev/test-$tag#" "$top/mount/cdi/pogs.json" >"$work/cdi/pogs.json"
+}
+podman_plain() { # DRIVER NAME OPTION...
+	id=$tag-podman_$1-$2
+	shift 2
+	CONTAINERS_CONF="$work/containers.conf" podman --root "$work/podman" --runroot "$work/podman-run" --runtime "$podman_runtime" \
+		${hooks_dir:+--hooks-dir "$hooks_dir"} run -d --network none --name "$id" --annotation "pogs.name=$id" "$@" pogs-test /bin/sleep 1000
+}
+
+podman_hooks_missing() { has podman && has runc; }
+podman_hooks_up() { podman_hook runc; }
+podman_hooks_start() { podman_runtime=runc hooks_dir=$work/hooks.d && podman_plain hooks "$1"; }
+podman_hooks_exec() { podman_exec_ runc "${1}" "$2" hooks; }
+podman_hooks_stop() { podman_stop_ runc "$1" hooks; }
+podman_hooks_down() { podman_end runc; }
+
+podman_CDI_missing() { has podman && has crun; }
+podman_CDI_up() { podman_hook crun && mkdir -p /etc/cdi && cp "$work/cdi/pogs.json" "/etc/cdi/pogs-test-$tag.json"; }
+podman_CDI_start() { podman_runtime=crun hooks_dir='' && podman_plain CDI "$1" --device "pogs.dev/test-$tag=private"; }
+podman_CDI_exec() { podman_exec_ crun "$1" "$2" CDI; }
+podman_CDI_stop() { podman_stop_ crun "$1" CDI; }
+podman_CDI_down() {
+	rm -f "/etc/cdi/pogs-test-$tag.json"
+	rmdir /etc/cdi 2>/dev/null
+	podman_end crun
+}
 
 # --- Docker: a daemon of its own; what dockerd 20.10 passes on is the environment
 docker_() { docker -H "unix://$work/docker/sock" "$@"; }

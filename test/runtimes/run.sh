@@ -6,7 +6,7 @@
 # What a machine lacks is skipped and said. The table goes to docs/runtimes.md with WRITE=1. Everything is removed at the end.
 
 set -u
-top=${POGS_TOP:-$(cd "$(dirname "$0")/../.." && pwd)}
+top=$(cd "$(dirname "$0")/../.." && pwd)
 here=$top/test/runtimes
 export top here
 cd "$top" || exit 1
