@@ -180,7 +180,7 @@ export class SyslogCalls {
 	/** A record came: who waited longest gets it; the others as far as it goes. */
 	#wake(): void {
 		if (this.#waiting.size === 0) return
-		for (const [tid, call] of [...this.#waiting]) {
+		for (const [tid, call] of this.#waiting) {
 			if (this.#answer(call, CHECKED) === 'wait') return
 			this.#waiting.delete(tid)
 		}
