@@ -32,8 +32,10 @@ const TURN = 32
 /** Rounds without asking epoll whether somebody else is ready. */
 const ROUNDS = 64
 /** Empty rounds before sleeping, while looking again pays. */
-const MAX_SPINS = 120
+const MAX_SPINS = 160
 const MIN_SPINS = 4
+/** Slowly: a client that was held up once by others on its processor must not cost all that follow a wake-up each. */
+const DECAY_SHIFT = 4
 const EXPLORE_EVERY = 16
 /** With more busy endpoints than this there is always something to do. */
 const CROWD = 8
@@ -123,7 +125,7 @@ export class Reactor implements Loop {
 				round++
 			} else if (++idle > most) {
 				this.#hot = []
-				this.#spins = paid ? MAX_SPINS : Math.max(MIN_SPINS, this.#spins - (this.#spins >> 2))
+				this.#spins = paid ? MAX_SPINS : Math.max(MIN_SPINS, this.#spins - (this.#spins >> DECAY_SHIFT))
 				return
 			} else yieldProcessor()
 		}
