@@ -5,6 +5,8 @@
  * A difference that is not here fails the test, and so does one that is here and no longer differs.
  */
 
+import { TRANSPORT } from './transport.ts'
+
 export interface Difference {
 	/** What a POG answers instead; a function where the value is not always the same. */
 	readonly pog: unknown
@@ -23,7 +25,7 @@ const FINISHED =
 const unconsumed = (result: number | string): unknown => ({ result, next: { flags: '-', pri: 14, text: '@ 1' } })
 const anOffset = (value: unknown): boolean => typeof value === 'number' && value >= 0
 
-export const DIFFERENCES: Readonly<Record<string, Difference>> = {
+const KERNEL: Readonly<Record<string, Difference>> = {
 	'dev.stat.type': {
 		pog: '0o100000',
 		why: 'A device node would lead to the machine own log: a POG serves a regular file',
@@ -64,6 +66,59 @@ export const DIFFERENCES: Readonly<Record<string, Difference>> = {
 	'dev.mmap-private.rdwr': { pog: 'mapped', why: PRIVATE },
 	'dev.read-and-write-of-one-description': { pog: { read: 1, together: false }, why: LOCK },
 	'proc.read.null-0': { pog: 0, why: ZERO },
+}
+
+const NOTHING_YET = 'fuse-native: a read that would wait answers EAGAIN'
+const ALWAYS_READY = 'fuse-native: Linux takes a file that cannot be polled for one that is always ready'
+const NO_LSEEK = 'fuse-native: libfuse 2 has no lseek: Linux takes the file for one without holes'
+const NO_FALLOCATE = 'fuse-native has no fallocate'
+const ready = (...bits: string[]): string[] => ['IN', 'OUT', 'RDNORM', 'WRNORM', ...bits]
+const twice = [ready(), ready()]
+const polls = (pog: unknown, ...names: readonly string[]): [string, Difference][] =>
+	names.map(name => [name, { pog, why: ALWAYS_READY }])
+
+/** What fuse-native answers in place of the above; null where it answers as the kernel does. */
+const FUSE_NATIVE: Readonly<Record<string, Difference | null>> = {
+	'dev.read.sigalrm-interrupts': { pog: 'EAGAIN', why: NOTHING_YET },
+	'dev.read.sigalrm-restarts': { pog: 'EAGAIN', why: NOTHING_YET },
+	'dev.read.blocked-reader-dies': { pog: 0, why: NOTHING_YET },
+	'proc.read.sigalrm-interrupts': { pog: 'EAGAIN', why: NOTHING_YET },
+	'proc.read.woken-by-a-writer': { pog: 'EAGAIN', why: NOTHING_YET },
+	'proc.read.blocked-reader-dies': { pog: 0, why: NOTHING_YET },
+	'dev.lseek.data-0.returns': null,
+	'dev.lseek.data-5.returns': { pog: 5, why: NO_LSEEK },
+	'dev.lseek.hole-0.returns': { pog: anOffset, why: NO_LSEEK },
+	'dev.lseek.hole-0.then-reads': { pog: '@ after', why: NO_LSEEK },
+	'dev.lseek.hole-5.returns': { pog: anOffset, why: NO_LSEEK },
+	'dev.fallocate.rdwr': { pog: 'ENOTSUP', why: NO_FALLOCATE },
+	'dev.fallocate.wronly': { pog: 'ENOTSUP', why: NO_FALLOCATE },
+	// The writer does not wait for the reader, who does not wait either.
+	'dev.read-and-write-of-one-description': null,
+	...Object.fromEntries([
+		...polls(
+			ready(),
+			...['at-end', 'with-a-record', 'after-reading-it', 'wronly', 'rdwr-fresh', 'wakes'].map(
+				name => `dev.poll.${name}`,
+			),
+			...['empty', 'unread', 'wakes', 'partial'].map(name => `proc.poll.${name}`),
+		),
+		...polls(['OUT'], 'dev.poll.out-only'),
+		...polls(twice, 'dev.overwritten.poll', 'proc.poll.drained-by-another'),
+		...polls([1, 1, 0], 'dev.select.at-end', 'dev.select.with-a-record'),
+		...polls([[1], [1], [1], [1]], 'dev.epoll.level'),
+		...polls([[5], [[], [], [], []], 2], 'dev.epoll.edge'),
+		...polls([1], 'dev.overwritten.epoll'),
+		...polls([1, [['IN']], 1], 'proc.epoll.level'),
+		...polls([1, [], 0], 'proc.epoll.edge'),
+	]),
+}
+
+/** The differences of the transport that the suites run on. */
+export const DIFFERENCES: Readonly<Record<string, Difference>> =
+	TRANSPORT === 'kernel' ? KERNEL : merged({ ...KERNEL, ...FUSE_NATIVE })
+
+function merged(table: Readonly<Record<string, Difference | null>>): Record<string, Difference> {
+	return Object.fromEntries(Object.entries(table).filter((row): row is [string, Difference] => row[1] !== null))
 }
 
 function anything(): boolean {

@@ -10,6 +10,7 @@ import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
+import { beyondTransport } from './transport.ts'
 
 /** The top of the checkout. */
 export const TOP = fileURLToPath(new URL('../../', import.meta.url))
@@ -184,6 +185,12 @@ type Body = (t: ExecutionContext) => void | Promise<void>
 /** `needs('rsyslogd')('title', async t => ...)`: a serial test, or a skipped one that says what is missing. */
 export function needs(...programs: readonly string[]): (title: string, body: Body) => void {
 	const missing = programs.filter(name => !find(name))
-	if (missing.length === 0) return (title, body) => test.serial(title, body)
+	if (missing.length === 0) {
+		return (title, body) => {
+			const beyond = beyondTransport(title)
+			if (beyond === undefined) test.serial(title, body)
+			else test.serial.skip(`${title} (not through fuse-native: ${beyond})`, body)
+		}
+	}
 	return (title, body) => test.serial.skip(`${title} (needs ${missing.join(', ')}; try test/install-packages.sh)`, body)
 }

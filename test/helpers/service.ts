@@ -22,6 +22,7 @@ import {
 	TOP,
 	until,
 } from './programs.ts'
+import { TRANSPORT } from './transport.ts'
 
 export interface Answer {
 	readonly status: number
@@ -65,9 +66,6 @@ export interface InsideOptions extends ProgramOptions {
 	/** Shell commands to run after the binds and before the script, as the outside's root. */
 	readonly prepare?: string
 }
-
-/** How the suites are served: POGS_TEST_TRANSPORT=fuse-native is the other one. */
-export const TRANSPORT = process.env['POGS_TEST_TRANSPORT'] || 'kernel'
 
 /** Starts pogshim and waits until its API answers. `args`: more of its options; `etc`: files of its policy directory. */
 export async function startService(

@@ -1,0 +1,26 @@
+/**
+ * Which transport the end-to-end suites run on: POGS_TEST_TRANSPORT=fuse-native is the other one.
+ *
+ * Source of truth for what that one cannot do: docs/transports.md; each row is tested in test/e2e/transport-native.test.ts.
+ */
+
+export const TRANSPORT = process.env['POGS_TEST_TRANSPORT'] || 'kernel'
+
+const WAITS = 'a read that would wait answers EAGAIN, and poll always says ready'
+const CLEARED = 'SEEK_DATA does not know the last clear'
+
+/** Tests by title that ask for what fuse-native cannot do, and which row says so. */
+const BEYOND_FUSE_NATIVE: Readonly<Record<string, string>> = {
+	'dmesg -w prints what is there and then follows, dmesg -W only what comes': WAITS,
+	'cat and head read one record per read, ^C ends a waiting cat': WAITS,
+	'an edge-triggered reader as in Go sees each record at once': WAITS,
+	'SEEK_DATA goes to the first record after the last clear, and nothing else is hidden': CLEARED,
+	'two POGs have positions, sequence numbers and clear points of their own': CLEARED,
+	'less reads whole lines in order while the ring is overwritten':
+		'a view begins where the first who has it open found its beginning',
+}
+
+/** Why a test cannot be held on this transport; undefined when it can. */
+export function beyondTransport(title: string): string | undefined {
+	return TRANSPORT === 'fuse-native' ? BEYOND_FUSE_NATIVE[title] : undefined
+}
