@@ -15,6 +15,8 @@ export interface RunningContainer {
 	readonly paths: PogPaths
 	/** /run/pog comes with any of them. */
 	readonly attach: ReadonlySet<Attachable>
+	/** Where its root file system is in the process's mount namespace, when that has not been entered yet; `/` otherwise. */
+	readonly root?: string
 	/** How long a container may make us wait; 10 s by default. */
 	readonly timeoutMs?: number
 }
@@ -35,6 +37,8 @@ export interface AttachTarget {
 export interface AttachJob {
 	readonly action: 'attach' | 'detach'
 	readonly pid: number
+	/** See `RunningContainer`. */
+	readonly root?: string
 	readonly targets: readonly AttachTarget[]
 }
 
@@ -58,7 +62,8 @@ const DEFAULT_TIMEOUT_MS = 10_000
 
 /** Mounts a POG in a running container: all that was asked for, or nothing. What is there already counts as mounted. */
 export function attachRunning(container: RunningContainer): Promise<AttachOutcome> {
-	return runInThread(container, { action: 'attach', pid: container.pid, targets: targetsOf(container) })
+	const root = container.root === undefined ? {} : { root: container.root }
+	return runInThread(container, { action: 'attach', pid: container.pid, ...root, targets: targetsOf(container) })
 }
 
 /** Unmounts what a container has of a POG. Files that are open there stay readable until they are closed. */

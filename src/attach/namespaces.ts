@@ -44,7 +44,7 @@ export function runJob(job: AttachJob): AttachOutcome {
 	const open: number[] = []
 	let root: ContainerRoot | undefined
 	try {
-		const container = enter(job.pid, open)
+		const container = enter(job, open)
 		if ('problem' in container) return container
 		root = container.root
 		return job.action === 'attach' ? attach(job, container, open) : detach(job, container, open)
@@ -55,11 +55,11 @@ export function runJob(job: AttachJob): AttachOutcome {
 }
 
 /** Takes hold of a process's namespace, root and mounts. */
-function enter(pid: number, open: number[]): Container | { problem: string } {
+function enter({ pid, root: below = '' }: AttachJob, open: number[]): Container | { problem: string } {
 	const keep = (fd: number): number => (fd < 0 ? fd : (open.push(fd), fd))
 	const theirs = keep(openPath(`/proc/${pid}/ns/mnt`, O_RDONLY | O_CLOEXEC))
 	const ours = keep(openPath('/proc/thread-self/ns/mnt', O_RDONLY | O_CLOEXEC))
-	const root = keep(openPath(`/proc/${pid}/root`, O_PATH | O_DIRECTORY | O_CLOEXEC))
+	const root = keep(openPath(`/proc/${pid}/root${below}`, O_PATH | O_DIRECTORY | O_CLOEXEC))
 	if (theirs === -ENOENT) return { problem: `There is no process ${pid}` }
 	const failed = Math.min(theirs, ours, root)
 	if (failed < 0) return { problem: `Cannot open the namespace of process ${pid}: ${errnoName(failed)}` }

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { seccompSocketPath } from '../attach/container-process.ts'
 import { idMapOfConfig } from '../attach/id-map.ts'
 import { copyLowerVarLog } from '../attach/lower.ts'
-import { pointsOf } from '../attach/oci/attachable.ts'
+import { attachRunning, type RunningContainer } from '../attach/attach-running.ts'
 import { placesMissing, readBundle, rootOf, writeBundle } from '../attach/oci/bundle.ts'
 import type { OciConfig } from '../attach/oci/config.ts'
 import { editBundle } from '../attach/oci/edit-bundle.ts'
@@ -32,8 +32,8 @@ export interface BundleAttacherOptions {
 
 export class BundleAttacher {
 	readonly #options: BundleAttacherOptions
-	/** What the hooks of containers without the wrapper bind, by container id. */
-	readonly #hooked = new Map<string, readonly string[]>()
+	/** Containers without the wrapper between their two hooks, by id. */
+	readonly #hooked = new Map<string, RunningContainer>()
 
 	constructor(options: BundleAttacherOptions) {
 		this.#options = options
@@ -64,27 +64,27 @@ export class BundleAttacher {
 	}
 
 	/**
-	 * A hook without the wrapper. At createRuntime (with the pid and the bundle) the POG is made; at createContainer the answer
-	 * is what to bind: SOURCE and TARGET in turn, each behind a tab.
+	 * A hook without the wrapper. At createRuntime (with the pid and the bundle) the POG is made; at createContainer, when the runtime
+	 * has mounted everything but not entered the root yet, it is mounted in there: the hook itself does not see mounts made since its
+	 * namespace was.
 	 */
 	async hook(containerId: string, pid: number, rootfs: string, bundle: string): Promise<Outcome<string>> {
 		const { lifecycle, log } = this.#options
 		if (pid === 0) {
-			const binds = this.#hooked.get(containerId)
+			const hooked = this.#hooked.get(containerId)
 			this.#hooked.delete(containerId)
-			return { value: (binds ?? []).map(path => `\t${path}`).join('') }
+			if (hooked === undefined) return { value: '' }
+			const done = await attachRunning({ ...hooked, root: rootfs })
+			return 'problem' in done ? failure(done.problem) : { value: '' }
 		}
 		const wanted = this.#read(bundle)
 		if ('failure' in wanted) return wanted
 		const { config, settings } = wanted.value
 		if (settings.attach.size === 0) return { value: '' }
-		const made = await this.#make(containerId, config, settings, rootfs)
+		const made = await this.#make(containerId, config, settings, rootOf(bundle, config))
 		if ('failure' in made) return made
 		const { paths, name } = made.value
-		this.#hooked.set(
-			containerId,
-			pointsOf(settings.attach).flatMap(({ source, target }) => [paths[source], target]),
-		)
+		this.#hooked.set(containerId, { pid, paths, attach: settings.attach })
 		await lifecycle.started(containerId, pid)
 		log('info', 'hooked', { container: containerId, pog: name })
 		return { value: '' }

@@ -6,10 +6,13 @@ import type { Outcome } from '../control/service.ts'
 import { readVersion } from '../lib/version.ts'
 import type { BundleAttacher } from './bundle-attacher.ts'
 import type { Lifecycle } from './lifecycle.ts'
+import type { EngineService } from './pog-service.ts'
 
 export interface HostCommandContext {
 	readonly lifecycle: Lifecycle
 	readonly bundles: BundleAttacher
+	/** Puts a POG into a running container: LXC, systemd-nspawn. */
+	readonly service: EngineService
 }
 
 interface HostCommand {
@@ -30,6 +33,22 @@ const COMMANDS: Readonly<Record<string, HostCommand>> = {
 		run: ({ lifecycle }, [id = '', pid = '']) => silently(lifecycle.started(id, Number(pid))),
 	},
 	exited: { fields: ['ID'], run: ({ lifecycle }, [id = '']) => silently(lifecycle.exited(id)) },
+	attach: {
+		fields: ['NAME', 'PID'],
+		run: async ({ service, lifecycle }, [name = '', pid = '']) => {
+			// A machine that starts again takes the place of what is retained of its last run.
+			await lifecycle.discardExited(name)
+			const attached = await service.attach(name, { pid: Number(pid) })
+			return 'failure' in attached ? attached : { value: '' }
+		},
+	},
+	detach: {
+		fields: ['NAME'],
+		run: async ({ service }, [name = '']) => {
+			const detached = await service.detach(name)
+			return 'failure' in detached ? detached : { value: '' }
+		},
+	},
 	hook: {
 		fields: ['ID', 'PID?', 'ROOTFS', 'BUNDLE?'],
 		run: ({ bundles }, [id = '', pid = '', rootfs = '', bundle = '']) => bundles.hook(id, Number(pid), rootfs, bundle),

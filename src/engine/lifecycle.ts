@@ -89,6 +89,12 @@ export class Lifecycle {
 		if (entry !== undefined) await this.#remove(entry)
 	}
 
+	/** What is retained under that name, if it is of a container that is gone, makes room. */
+	async discardExited(name: string): Promise<void> {
+		const entry = this.#service.table.find(name)
+		if (entry?.status === 'exited') await this.#remove(entry)
+	}
+
 	/** The kernel says that the container's first process ended. */
 	async processEnded(id: number): Promise<void> {
 		const entry = this.#service.table.byId(id)

@@ -79,7 +79,11 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 		features,
 	})
 	const lifecycle = new Lifecycle(service, () => policy.current)
-	const host = { lifecycle, bundles: new BundleAttacher({ lifecycle, runDir, confDir: `${etcDir}/conf.d`, log }) }
+	const host = {
+		service,
+		lifecycle,
+		bundles: new BundleAttacher({ lifecycle, runDir, confDir: `${etcDir}/conf.d`, log }),
+	}
 	const obey = async (command: number, line: string): Promise<void> => {
 		await shard.ask('answerControl', { command, line: await runHostCommand(host, line) })
 	}

@@ -109,21 +109,24 @@ function editHooks(config: OciConfig, plan: AttachPlan, procKmsg: boolean): NonN
 		env.push(`POGS_CHARGE_FILE=${plan.charge.path}`, `POGS_CHARGE_BYTES=${plan.charge.bytes}`)
 	}
 	const given = config.hooks
-	const withOurs = (stage: string, others: readonly OciHook[] | null | undefined): OciHook[] => [
-		...(others ?? []).filter(hook => hook.path !== plan.hookPath),
+	const withoutOurs = (all: readonly OciHook[] | null | undefined): OciHook[] => {
+		return (all ?? []).filter(hook => hook.path !== plan.hookPath)
+	}
+	const withOurs = (stage: string, all: readonly OciHook[] | null | undefined): OciHook[] => [
+		...withoutOurs(all),
 		{ path: plan.hookPath, args: ['pogs-hook', stage], env, timeout: HOOK_SECONDS },
 	]
-	return {
+	// Each start of a hook costs the container's start a millisecond or two: one of them tells the start.
+	const inside = (procKmsg && !userns) || plan.charge !== undefined
+	const hooks = {
 		...given,
-		createRuntime: withOurs('createRuntime', given?.createRuntime),
-		// Each start of a hook costs the container's start a millisecond or two.
-		...((procKmsg && !userns) || plan.charge !== undefined
-			? { createContainer: withOurs('createContainer', given?.createContainer) }
-			: given?.createContainer && {
-					createContainer: given.createContainer.filter(hook => hook.path !== plan.hookPath),
-				}),
+		createRuntime:
+			inside && !userns ? withoutOurs(given?.createRuntime) : withOurs('createRuntime', given?.createRuntime),
+		createContainer: inside ? withOurs('createContainer', given?.createContainer) : withoutOurs(given?.createContainer),
 		poststop: withOurs('poststop', given?.poststop),
 	}
+	// A stage without hooks is left out, as it was.
+	return Object.fromEntries(Object.entries(hooks).filter(([, list]) => !Array.isArray(list) || list.length > 0))
 }
 
 /** A hook that does not end by then is ended by the runtime, and the container does not start. */
