@@ -20,7 +20,7 @@ import type { Link } from './link.ts'
 import type { Endpoint } from './reactor.ts'
 import { adoptRing, closeRing, createRing, resizeRing } from './ring-file.ts'
 import { readIncludes } from './includes.ts'
-import type { ShardContext } from './shard.ts'
+import type { ShardContext } from './shard-context.ts'
 import { storeBytes } from './store-size.ts'
 
 export class ServedPog {
@@ -28,11 +28,13 @@ export class ServedPog {
 	readonly link: Link
 	readonly log: Endpoint
 	readonly syslog: SyslogCalls
+	readonly #tree: PogTree
 	readonly #request: ServeRequest
 	readonly #onResized: (textBytes: number) => void
 
-	private constructor(pog: Pog, link: Link, request: ServeRequest, context: ShardContext) {
+	private constructor(pog: Pog, tree: PogTree, link: Link, request: ServeRequest, context: ShardContext) {
 		this.pog = pog
+		this.#tree = tree
 		this.#onResized = textBytes => context.resized(request.id, textBytes)
 		this.#request = request
 		this.link = link
@@ -71,7 +73,7 @@ export class ServedPog {
 		})
 		pog.configured.readIncludes = pattern => readIncludes(request.storePath, pattern)
 		const link = context.connect(request, tree, onGone)
-		served = new ServedPog(pog, link, request, context)
+		served = new ServedPog(pog, tree, link, request, context)
 		return served
 	}
 
@@ -122,6 +124,8 @@ export class ServedPog {
 		this.#retired = true
 		this.syslog.closeAll()
 		this.link.close()
+		// Files of the container's that are open still would keep its store in memory.
+		this.#tree.destroy()
 		close(this.log.fd)
 		close(this.#request.storeFd)
 	}

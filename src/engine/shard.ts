@@ -6,10 +6,9 @@ import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import type { Filesystem } from '../fuse/filesystem.ts'
 import { type Fault, Session } from '../fuse/session.ts'
 import { Workspace } from '../fuse/workspace.ts'
-import { type Clock, systemClock } from '../lib/clock.ts'
-import type { Memory } from '../lib/memory.ts'
+import { systemClock } from '../lib/clock.ts'
 import { describePog, type PogFigures } from '../pog/describe.ts'
-import { DEFAULT_LIMITS, type Limits, type PogPolicy } from '../pog/limits.ts'
+import { DEFAULT_LIMITS } from '../pog/limits.ts'
 import { errnoName } from '../lib/errno.ts'
 import { close, read } from '../sys/io.ts'
 import { allocate } from '../sys/memory.ts'
@@ -18,7 +17,6 @@ import { openPidfd } from '../sys/processes.ts'
 import { userNamespaceOf } from '../syslog2/caller.ts'
 import type { ContainerProcess } from '../attach/container-process.ts'
 import { SyslogDesk } from '../syslog2/syslog-calls.ts'
-import type { Backing } from '../vfs/backing.ts'
 import { ControlTree } from '../vfs/control-tree.ts'
 import type {
 	AnswerMessage,
@@ -29,29 +27,14 @@ import type {
 	ShardData,
 	ShardEvent,
 } from './messages.ts'
-import type { Connect, Link } from './link.ts'
+import type { Connect } from './link.ts'
 import type { Loop } from './reactor.ts'
 import { backingCalls, READ_SCRATCH_BYTES, ServedPog } from './served-pog.ts'
+import type { ShardContext } from './shard-context.ts'
 import { SyslogDoor } from './syslog-door.ts'
 
 const DATAGRAMS_A_TURN = 32
 const TICK_MS = 1000
-
-/** What the POGs of a shard share. */
-export interface ShardContext {
-	readonly limits: Limits
-	policy: PogPolicy
-	readonly clock: Clock
-	readonly calls: Backing['calls']
-	readonly scratch: Memory
-	readonly batch: DatagramBatch
-	readonly pogctl: Uint8Array
-	readonly desk: SyslogDesk
-	/** The ring has another size, made by us: whoever should pay for it does not yet. */
-	resized(id: number, textBytes: number): void
-	/** `onGone`: the connection ended by itself. */
-	connect(request: ServeRequest, tree: Filesystem, onGone: () => void): Link
-}
 
 type Answer<N extends CommandName> = Commands[N]['answer'] | Refusal
 /** Only a transport that mounts for itself answers later: a thread that sleeps in epoll resolves no promises. */

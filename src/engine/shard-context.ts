@@ -1,0 +1,25 @@
+/** What the POGs of one shard share: made once by the shard, handed to each. */
+import type { Filesystem } from '../fuse/filesystem.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Memory } from '../lib/memory.ts'
+import type { Limits, PogPolicy } from '../pog/limits.ts'
+import type { DatagramBatch } from '../sys/sockets.ts'
+import type { SyslogDesk } from '../syslog2/syslog-calls.ts'
+import type { Backing } from '../vfs/backing.ts'
+import type { Link } from './link.ts'
+import type { ServeRequest } from './messages.ts'
+
+export interface ShardContext {
+	readonly limits: Limits
+	policy: PogPolicy
+	readonly clock: Clock
+	readonly calls: Backing['calls']
+	readonly scratch: Memory
+	readonly batch: DatagramBatch
+	readonly pogctl: Uint8Array
+	readonly desk: SyslogDesk
+	/** The ring has another size, made by us: whoever should pay for it does not yet. */
+	resized(id: number, textBytes: number): void
+	/** `onGone`: the connection ended by itself. */
+	connect(request: ServeRequest, tree: Filesystem, onGone: () => void): Link
+}
