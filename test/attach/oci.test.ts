@@ -108,9 +108,15 @@ for (const name of RECORDED) {
 
 test('runc gets hooks for /proc/kmsg and the life of the container, crun a mount', t => {
 	const runc = edited(recorded('runc-spec.json')).value.hooks
-	t.deepEqual(Object.keys(runc ?? {}).sort(), ['createContainer', 'createRuntime', 'poststop'])
+	t.deepEqual(Object.keys(runc ?? {}).sort(), ['createContainer', 'poststop'])
 	t.deepEqual(runc?.createContainer?.[0]?.args, ['pogs-hook', 'createContainer'])
 	t.true(runc?.createContainer?.[0]?.env?.includes(`POGS_PROC_KMSG=${PATHS.procKmsg}`))
+	const mapped = edited(recorded('podman-uidmap.json')).value.hooks
+	t.deepEqual(
+		Object.keys(mapped ?? {}).sort(),
+		['createRuntime', 'poststop'],
+		'the root of a user namespace may not look into ours',
+	)
 	const crun = edited(recorded('crun-spec.json'), { ...PLAN, runtime: 'crun' }).value
 	t.deepEqual(Object.keys(crun.hooks ?? {}).sort(), ['createRuntime', 'poststop'])
 	t.is(crun.mounts?.find(mount => mount.destination === '/proc/kmsg')?.source, PATHS.procKmsg)
@@ -118,11 +124,11 @@ test('runc gets hooks for /proc/kmsg and the life of the container, crun a mount
 
 test('hooks of others stay, ours are renewed', t => {
 	const other = { path: '/usr/bin/other', args: ['other'], timeout: 3 }
-	const once = edited(minimal({ hooks: { createRuntime: [other], poststart: [other] } })).value
+	const once = edited(minimal({ hooks: { createContainer: [other], poststart: [other] } })).value
 	const twice = edited(once, { ...PLAN, pog: 'db' }).value
-	t.is(twice.hooks?.createRuntime?.length, 2)
-	t.deepEqual(twice.hooks?.createRuntime?.[0] as unknown, other)
-	t.true(twice.hooks?.createRuntime?.[1]?.env?.includes('POGS_NAME=db'))
+	t.is(twice.hooks?.createContainer?.length, 2)
+	t.deepEqual(twice.hooks?.createContainer?.[0] as unknown, other)
+	t.true(twice.hooks?.createContainer?.[1]?.env?.includes('POGS_NAME=db'))
 	t.deepEqual(twice.hooks?.poststart as unknown, [other])
 })
 
@@ -323,5 +329,5 @@ test('a bundle is replaced whole, with its mode; a link is refused', async t => 
 })
 
 test('a root file system that can be written lacks no places', async t => {
-	t.deepEqual([...(placesMissing('/tmp', minimal() as OciConfig))], [])
+	t.deepEqual([...placesMissing('/tmp', minimal() as OciConfig)], [])
 })
