@@ -4,7 +4,7 @@
  * Invariant: nothing outside the POG's store is read, whatever links the container made: the directory must be where its
  * name says, and only regular files in it count. (The container cannot change its tree meanwhile: this thread serves it.)
  */
-import { closeSync, openSync, readdirSync, readSync, realpathSync } from 'node:fs'
+import { closeSync, constants, openSync, readdirSync, readSync, realpathSync } from 'node:fs'
 
 const MAX_FILES = 64
 /** Of all files of one pattern together. */
@@ -44,7 +44,8 @@ export function readIncludes(storePath: string, pattern: string): { file: string
 
 /** Up to `maxBytes` of a file, whatever size it claims: a sparse one costs its container nothing. */
 function readStart(path: string, maxBytes: number): Buffer {
-	const fd = openSync(path, 'r')
+	// Never to wait for the other end of a FIFO, whatever it was a moment ago.
+	const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW)
 	try {
 		const bytes = Buffer.alloc(maxBytes)
 		let end = 0

@@ -28,6 +28,7 @@ import type {
 	ShardEvent,
 } from './messages.ts'
 import type { Connect } from './link.ts'
+import { KernelNews } from './kernel-news.ts'
 import type { Loop } from './reactor.ts'
 import { backingCalls, READ_SCRATCH_BYTES, ServedPog } from './served-pog.ts'
 import type { ShardContext } from './shard-context.ts'
@@ -55,6 +56,7 @@ export class Shard {
 	readonly #wake = allocate(8)
 	readonly #handlers: Handlers
 	readonly #workspace = new Workspace()
+	readonly #news: KernelNews
 	#control: ControlTree | null = null
 
 	/** `connect`: how POGs are served; by the kernel's protocol when it is not given. */
@@ -82,6 +84,7 @@ export class Shard {
 				return { endpoint, close: () => close(fuseFd) }
 			},
 		}
+		this.#news = new KernelNews(loop)
 		this.#handlers = this.#commands()
 		this.#reactor.add({ fd: data.wakeFd, turn: () => this.#receive(data.wakeFd), over: () => this.#reactor.stop() })
 		this.#reactor.every(TICK_MS, () => {
@@ -176,12 +179,13 @@ export class Shard {
 				return 'error' in done ? new Refusal(done.error) : describePog(served.pog)
 			}),
 			readConf: withPog(({ pog: { configured } }) => ({
-				text: configured.text,
+				// The API speaks text; a configuration is bytes, one a character.
+				text: Buffer.from(configured.text, 'latin1').toString(),
 				state: configured.state,
 				diagnostics: [...configured.diagnostics],
 			})),
 			writeConf: withPog(({ pog }, ask: Commands['writeConf']['ask']) => ({
-				diagnostics: [...pog.configured.set(ask.text)],
+				diagnostics: [...pog.configured.set(Buffer.from(ask.text).toString('latin1'))],
 			})),
 			resetConf: withPog(({ pog }) => {
 				pog.configured.reset()
@@ -207,7 +211,11 @@ export class Shard {
 				this.#control?.answer(command, line)
 				return null
 			},
-			watch: withPog((_served, ask: Commands['watch']['ask']) => this.#watch(ask)),
+			watch: withPog((served, ask: Commands['watch']['ask']) => {
+				const watched = this.#watch(ask)
+				if (watched === null) this.#news.learn(served.pog, ask.pid)
+				return watched
+			}),
 			retire: withPog(served => {
 				this.#unwatch(served)
 				served.retire()
@@ -242,7 +250,8 @@ export class Shard {
 		return describePog(served.pog)
 	}
 
-	#unwatch({ link, log }: ServedPog): void {
+	#unwatch({ pog, link, log }: ServedPog): void {
+		this.#news.forget(pog)
 		if (link.endpoint !== null) this.#reactor.remove(link.endpoint)
 		this.#reactor.remove(log)
 	}
