@@ -16,6 +16,7 @@ const openCall = bind('int open(const char *, int, int)')
 const closeCall = bind('int close(int)')
 // Variadic in C; a third integer travels in the same register on every 64-bit Linux ABI.
 const ioctlCall = bind('int ioctl(int, int64_t, int64_t)')
+const lseekCall = bind('int64_t lseek(int, int64_t, int)')
 const eventfdCall = bind('int eventfd(int, int)')
 
 export const O_RDONLY = 0o0
@@ -23,6 +24,8 @@ export const O_RDWR = 0o2
 export const O_NONBLOCK = 0o4000
 export const O_DIRECTORY = 0o200000
 export const O_CLOEXEC = 0o2000000
+
+const SEEK_END = 2
 
 export const EFD_NONBLOCK = 0o4000
 export const EFD_CLOEXEC = 0o2000000
@@ -60,6 +63,11 @@ export function openPath(path: string, flags: number, mode = 0): number {
 /** close(2): 0, or a negative errno; the descriptor is gone in both cases. */
 export function close(fd: number): number {
 	return result(closeCall(fd))
+}
+
+/** lseek(2) to the end: the position, or a negative errno. */
+export function seekEnd(fd: number): number {
+	return result(lseekCall(fd, 0, SEEK_END))
 }
 
 /** ioctl(2) with one number or address as its argument. */

@@ -1,0 +1,120 @@
+/**
+ * Which POG a process or a control group of this host belongs to, for the kernel's messages about them.
+ *
+ * Source: proc(5) (/proc/PID/cgroup, status, ns/pid), cgroups(7), pid_namespaces(7). A container is known by its first process: its pid
+ * namespace, and its control groups where they are its own alone.
+ *
+ * Invariant: a control group that others share (the service's, that of the process's parent, or another POG's) names nobody.
+ */
+import { readFileSync, readlinkSync } from 'node:fs'
+import type { OwnedProcess, Owners } from '../ingest/kernel-messages.ts'
+import type { Pog } from '../pog/pog.ts'
+
+type Controller = 'memory' | 'pids'
+const CONTROLLERS: readonly Controller[] = ['memory', 'pids']
+
+interface Known {
+	readonly pidNamespace: string
+	/** Which of the numbers in NSpid is the container's. */
+	readonly level: number
+	readonly paths: Readonly<Partial<Record<Controller, string>>>
+}
+
+/** Namespaces of the machine itself (include/uapi/linux/nsfs.h, proc_ns.h): what the kernel's messages speak of. */
+const MACHINE = { pid: 'pid:[4026531836]', cgroup: 'cgroup:[4026531835]' } as const
+
+/** Whether processes and control groups have the names here that the kernel prints. */
+export function seesMachine(): boolean {
+	return namespaceOf('self', 'pid') === MACHINE.pid && namespaceOf('self', 'cgroup') === MACHINE.cgroup
+}
+
+export class KernelOwners implements Owners<Pog> {
+	readonly #known = new Map<Pog, Known>()
+	readonly #ownNamespace = namespaceOf('self', 'pid')
+
+	/** Learns a container by the host's number of its first process. */
+	learn(pog: Pog, pid: number): void {
+		const pidNamespace = namespaceOf(pid, 'pid')
+		const status = statusOf(pid)
+		if (pidNamespace === '' || status === undefined) return
+		const paths: Partial<Record<Controller, string>> = {}
+		for (const controller of CONTROLLERS) {
+			const path = cgroupPath(pid, controller)
+			const shared = ['self', status.parent].some(other => isWithin(cgroupPath(other, controller), path))
+			if (path !== '' && path !== '/' && !shared) paths[controller] = path
+		}
+		this.#known.set(pog, {
+			pidNamespace: pidNamespace === this.#ownNamespace ? '' : pidNamespace,
+			level: status.pids.length - 1,
+			paths,
+		})
+	}
+
+	forget(pog: Pog): void {
+		this.#known.delete(pog)
+	}
+
+	ofCgroup(controller: Controller, text: string): { owner: Pog; pathBytes: number } | undefined {
+		let found: { owner: Pog; pathBytes: number } | undefined
+		for (const [owner, { paths }] of this.#known) {
+			const path = paths[controller]
+			if (path === undefined || !text.startsWith(path) || !/^(?:$|[/,])/.test(text.slice(path.length))) continue
+			if (found?.pathBytes === path.length) return undefined
+			if (found === undefined || path.length > found.pathBytes) found = { owner, pathBytes: path.length }
+		}
+		return found
+	}
+
+	ofProcess(hostPid: number): OwnedProcess<Pog> | undefined {
+		const namespace = namespaceOf(hostPid, 'pid')
+		if (namespace === '') return undefined
+		const path = cgroupPath(hostPid, 'memory')
+		for (const [owner, { pidNamespace, level }] of this.#known) {
+			if (pidNamespace !== namespace && this.ofCgroup('memory', path)?.owner !== owner) continue
+			return { owner, pid: statusOf(hostPid)?.pids[level] ?? 0 }
+		}
+		return undefined
+	}
+
+	uidIn({ owner }: Pog, uid: number): number {
+		return Math.max(0, uid - owner.uid)
+	}
+}
+
+function namespaceOf(pid: number | string, kind: 'pid' | 'cgroup'): string {
+	try {
+		return readlinkSync(`/proc/${pid}/ns/${kind}`)
+	} catch {
+		return ''
+	}
+}
+
+/** The parent and the numbers in every pid namespace, the host's first. */
+function statusOf(pid: number | string): { parent: number; pids: number[] } | undefined {
+	try {
+		const status = readFileSync(`/proc/${pid}/status`, 'latin1')
+		const parent = Number(/^PPid:\s*(\d+)/m.exec(status)?.[1] ?? 0)
+		const pids = /^NSpid:\s*(.*)$/m.exec(status)?.[1] ?? String(pid)
+		return { parent, pids: pids.trim().split(/\s+/).map(Number) }
+	} catch {
+		return undefined
+	}
+}
+
+/** Path of a process's control group of a controller, of the unified tree where it has none of its own; empty when unknown. */
+function cgroupPath(pid: number | string, controller: Controller): string {
+	let text: string
+	try {
+		text = readFileSync(`/proc/${pid}/cgroup`, 'latin1').replace(/ \(deleted\)$/gm, '')
+	} catch {
+		return ''
+	}
+	const lines = text.split('\n').map(line => /^\d+:([^:]*):(.*)$/.exec(line))
+	const own = lines.find(line => line?.[1]?.split(',').includes(controller))
+	return own?.[2] ?? lines.find(line => line?.[1] === '')?.[2] ?? ''
+}
+
+/** Whether a control group is another or lies below it. */
+function isWithin(inner: string, outer: string): boolean {
+	return inner === outer || inner.startsWith(`${outer}/`)
+}
