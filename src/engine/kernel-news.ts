@@ -7,6 +7,7 @@ import { HostKmsg } from '../ingest/host-kmsg.ts'
 import { KernelMessages } from '../ingest/kernel-messages.ts'
 import type { Pog } from '../pog/pog.ts'
 import { close } from '../sys/io.ts'
+import { ProcConnector } from '../sys/proc-connector.ts'
 import { KernelOwners, seesMachine } from './kernel-owners.ts'
 import type { Endpoint } from './reactor.ts'
 
@@ -25,6 +26,19 @@ export class KernelNews {
 		})
 		if (host.fd < 0) return
 		loop.add({ fd: host.fd, turn: units => host.receive(units), over: () => close(host.fd) })
+		const dying = new ProcConnector()
+		if (dying.fd < 0) return
+		loop.add({ fd: dying.fd, turn: units => this.#noteDying(dying, units), over: () => close(dying.fd) })
+	}
+
+	#noteDying(from: ProcConnector, units: number): number {
+		for (let done = 0; done < units; done++) {
+			const dump = from.receive()
+			// ENOBUFS and the like: some were missed, more come.
+			if (typeof dump === 'number') return done
+			if (dump !== undefined) this.#owners.noteDying(dump)
+		}
+		return units
 	}
 
 	/** A container's first process is known. */

@@ -7,8 +7,14 @@
  * Invariant: a control group that others share (the service's, that of the process's parent, or another POG's) names nobody.
  */
 import { readFileSync, readlinkSync } from 'node:fs'
+import { LRUCache } from 'lru-cache'
 import type { OwnedProcess, Owners } from '../ingest/kernel-messages.ts'
 import type { Pog } from '../pog/pog.ts'
+import type { CoreDump } from '../sys/proc-connector.ts'
+
+/** Far longer than it takes to read the kernel's word, and short against the reuse of numbers. */
+const DYING_MS = 1000
+const MAX_DYING = 1024
 
 type Controller = 'memory' | 'pids'
 const CONTROLLERS: readonly Controller[] = ['memory', 'pids']
@@ -31,6 +37,8 @@ export function seesMachine(): boolean {
 export class KernelOwners implements Owners<Pog> {
 	readonly #known = new Map<Pog, Known>()
 	readonly #ownNamespace = namespaceOf('self', 'pid')
+	/** Processes that were seen dying: by the time the kernel's word of it is read they may be gone. */
+	readonly #dying = new LRUCache<number, OwnedProcess<Pog>>({ max: MAX_DYING, ttl: DYING_MS })
 
 	/** Learns a container by the host's number of its first process. */
 	learn(pog: Pog, pid: number): void {
@@ -50,8 +58,18 @@ export class KernelOwners implements Owners<Pog> {
 		})
 	}
 
+	/** Remembers a process that is about to go. Where it is gone already its parent tells whose it was. */
+	noteDying({ tid, pid, parent }: CoreDump): void {
+		if (this.#known.size === 0) return
+		const process = this.#ofLiving(tid) ?? this.#ofLiving(pid)
+		const owner = process?.owner ?? this.#ofLiving(parent)?.owner
+		if (owner === undefined) return
+		for (const each of new Set([tid, pid])) this.#dying.set(each, process ?? { owner, pid: 0 })
+	}
+
 	forget(pog: Pog): void {
 		this.#known.delete(pog)
+		for (const [pid, { owner }] of this.#dying.entries()) if (owner === pog) this.#dying.delete(pid)
 	}
 
 	ofCgroup(controller: Controller, text: string): { owner: Pog; pathBytes: number } | undefined {
@@ -66,6 +84,10 @@ export class KernelOwners implements Owners<Pog> {
 	}
 
 	ofProcess(hostPid: number): OwnedProcess<Pog> | undefined {
+		return this.#dying.get(hostPid) ?? this.#ofLiving(hostPid)
+	}
+
+	#ofLiving(hostPid: number): OwnedProcess<Pog> | undefined {
 		const namespace = namespaceOf(hostPid, 'pid')
 		if (namespace === '') return undefined
 		const path = cgroupPath(hostPid, 'memory')
