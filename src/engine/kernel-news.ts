@@ -22,7 +22,7 @@ export class KernelNews {
 		if (!seesMachine()) return
 		const host = new HostKmsg((severity, text) => {
 			for (const { owner, severity: level, text: told } of this.#messages.take(severity, text))
-				owner.log('kernel', FACILITY_KERN, level, '', told, true)
+				owner.log('kernel', FACILITY_KERN, level, '', Buffer.from(told, 'latin1').toString('utf8'), true)
 		})
 		if (host.fd < 0) return
 		loop.add({ fd: host.fd, turn: units => host.receive(units), over: () => close(host.fd) })
