@@ -5,7 +5,9 @@
  * and is routed: that all of them arrived is checked afterwards. Reads, stat and open are on a view.
  */
 import path from 'node:path'
-import { build, isMissing } from '../harness/build.ts'
+import { loadFuseNative } from '../../src/fuse/native-package.ts'
+import type { PogInfo } from '../../src/pog/info.ts'
+import { build, isMissing, type Missing } from '../harness/build.ts'
 import { type Bench, type Case, type Place, targetAt } from '../harness/case.ts'
 import { startFuseNative, startLibfuse, type Target } from '../harness/fuse-peers.ts'
 import { type Cpu, run } from '../harness/process.ts'
@@ -21,10 +23,14 @@ const OPERATIONS = [
 ] as const
 
 const SECONDS = 0.25
+/** The same service through the other transport: shown beside, not raced. */
+const THROUGH_NATIVE = 'POGs over fuse-native'
 
 interface Server {
 	readonly name: string
-	readonly target: (onView: boolean) => Target
+	target(onView: boolean): Target
+	/** Writes that have to be accounted for; a server that does nothing counts none. */
+	writes?: number
 }
 
 /** Operations in a second, by a client on one CPU; also how many were done, for the accounts. */
@@ -39,37 +45,77 @@ const operate = async (
 	return count / Number(stdout.split(' ')[0])
 }
 
-class Accounts {
+/** A service with one POG, through one of the transports; its writes are counted. */
+class Contestant implements Server {
+	readonly name: string
+	readonly service: Service
+	readonly #kmsg: Target
+	readonly #view: Target
 	writes = 0
+
+	private constructor(name: string, service: Service, pog: PogInfo) {
+		this.name = name
+		this.service = service
+		this.#kmsg = { directory: path.dirname(pog.paths.devKmsg), file: path.basename(pog.paths.devKmsg) }
+		this.#view = { directory: pog.paths.varLog, file: 'messages' }
+	}
+
+	static async start(name: string, cpu: Cpu, more: readonly string[] = []): Promise<Contestant> {
+		const service = await Service.start(cpu, more)
+		try {
+			return new Contestant(name, service, await service.create({ name: 'fuse', ringBytes: 1 << 20 }))
+		} catch (error) {
+			await service.stop()
+			throw error
+		}
+	}
+
+	target(onView: boolean): Target {
+		return onView ? this.#view : this.#kmsg
+	}
+
+	/** A row that misses its target when records are missing. */
+	async account(): Promise<Row[]> {
+		const arrived = (await this.service.show('fuse')).accepted.kmsg
+		if (arrived === this.writes) return []
+		const note = `${this.name} LOST: ${this.writes} written, ${arrived} arrived`
+		const ratio = this.writes - arrived
+		return [{ group: 'fuse', what: 'records written', unit: '', note, target: { atMost: 0 }, ratio }]
+	}
 }
 
-const measure = async (
-	bench: Bench,
-	program: string,
-	servers: readonly Server[],
-	accounts: Accounts,
-	placement: Place,
-): Promise<Row[]> => {
+/** POGs through the package, or why not. */
+const startThroughNative = async (cpu: Cpu): Promise<Contestant | Missing> => {
+	const why = loadFuseNative()
+	if (typeof why === 'string') return { missing: why }
+	return Contestant.start(THROUGH_NATIVE, cpu, ['--transport', 'fuse-native'])
+}
+
+const measure = async (bench: Bench, program: string, servers: readonly Server[], placement: Place): Promise<Row[]> => {
 	const rows: Row[] = []
 	for (const { operation, what, onView } of OPERATIONS) {
 		bench.say(`${operation}, client and server ${placement.name}`)
 		const contestants = []
-		for (const { name, target } of servers) {
+		for (const server of servers) {
+			const target = server.target(onView)
+			const account = (done: number): void => {
+				if (server.writes !== undefined && operation === 'write') server.writes += done
+			}
 			/* Warms the server up and finds how many operations fill the time. */
 			let count = 500
 			for (let rate = 0; ; count *= 2) {
-				rate = await operate(program, operation, target(onView), count, placement.client)
-				if (name === 'POGs' && operation === 'write') accounts.writes += count
+				rate = await operate(program, operation, target, count, placement.client)
+				account(count)
 				if (count / rate >= SECONDS / 2) {
 					count = Math.ceil(rate * SECONDS)
 					break
 				}
 			}
 			contestants.push({
-				name,
+				name: server.name,
 				measure: async () => {
-					if (name === 'POGs' && operation === 'write') accounts.writes += count
-					return operate(program, operation, target(onView), count, placement.client)
+					account(count)
+					return operate(program, operation, target, count, placement.client)
 				},
 			})
 		}
@@ -79,7 +125,7 @@ const measure = async (
 		for (const [name, summary] of results) {
 			if (name === 'POGs') continue
 			const isNative = name.startsWith('fuse-native')
-			const atLeast = isNative ? (operation === 'write' ? 4 : undefined) : 1
+			const atLeast = name === THROUGH_NATIVE ? undefined : isNative ? (operation === 'write' ? 4 : undefined) : 1
 			rows.push({
 				group: 'fuse',
 				what: `${what}, ${placement.name}`,
@@ -102,36 +148,26 @@ export const fuse: Case = {
 		if (isMissing(program)) return [{ group: 'fuse', what: 'FUSE operations', unit: 'op/s', note: program.missing }]
 		const rows: Row[] = []
 		const peers = []
-		const service = await Service.start(bench.server)
+		const contestants: Contestant[] = []
+		const skip = ({ missing }: Missing): void => {
+			rows.push({ group: 'fuse', what: 'FUSE operations', unit: 'op/s', note: missing })
+		}
 		try {
+			contestants.push(await Contestant.start('POGs', bench.server))
 			for (const peer of [await startLibfuse(bench.server), await startFuseNative(bench.server)]) {
-				if (isMissing(peer)) rows.push({ group: 'fuse', what: 'FUSE operations', unit: 'op/s', note: peer.missing })
+				if (isMissing(peer)) skip(peer)
 				else peers.push(peer)
 			}
-			const pog = await service.create({ name: 'fuse', ringBytes: 1 << 20 })
-			const kmsg = { directory: path.dirname(pog.paths.devKmsg), file: path.basename(pog.paths.devKmsg) }
-			const view = { directory: pog.paths.varLog, file: 'messages' }
-			const servers: Server[] = [
-				{ name: 'POGs', target: onView => (onView ? view : kmsg) },
-				...peers.map(peer => ({ name: peer.name, target: () => peer })),
-			]
-			const accounts = new Accounts()
-			for (const placement of bench.placements)
-				rows.push(...(await measure(bench, program.path, servers, accounts, placement)))
-			const arrived = (await service.show('fuse')).accepted.kmsg
-			if (arrived !== accounts.writes)
-				rows.push({
-					group: 'fuse',
-					what: 'records written',
-					unit: '',
-					note: `LOST: ${accounts.writes} written, ${arrived} arrived`,
-					target: { atMost: 0 },
-					ratio: accounts.writes - arrived,
-				})
+			const native = await startThroughNative(bench.server)
+			if (isMissing(native)) skip(native)
+			else contestants.push(native)
+			const servers: Server[] = [...contestants, ...peers.map(peer => ({ name: peer.name, target: () => peer }))]
+			for (const placement of bench.placements) rows.push(...(await measure(bench, program.path, servers, placement)))
+			for (const contestant of contestants) rows.push(...(await contestant.account()))
 			return rows
 		} finally {
 			for (const peer of peers) await peer.stop()
-			await service.stop()
+			for (const { service } of contestants) await service.stop()
 		}
 	},
 }

@@ -42,14 +42,14 @@ export class Service {
 		return existsSync(SHIM)
 	}
 
-	/** Starts a service on one CPU; throws when it does not come up. */
-	static async start(cpu: Cpu): Promise<Service> {
+	/** Starts a service on one CPU, with more options if any; throws when it does not come up. */
+	static async start(cpu: Cpu, more: readonly string[] = []): Promise<Service> {
 		const runDir = mkdtempSync('/tmp/pogs-bench-')
 		/* The benchmark is one writer of many records on one open description: the kernel's rate limit would drop them. */
 		const etcDir = path.join(runDir, 'etc')
 		mkdirSync(etcDir)
 		writeFileSync(path.join(etcDir, 'pogs.conf'), 'devkmsg = on\n')
-		const server = new Server([process.execPath, SHIM, '--run-dir', runDir, '--etc-dir', etcDir], cpu)
+		const server = new Server([process.execPath, SHIM, '--run-dir', runDir, '--etc-dir', etcDir, ...more], cpu)
 		const service = new Service(runDir, server)
 		try {
 			await server.ready(async () => 'value' in (await service.#client.call('describe', {})))
