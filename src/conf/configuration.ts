@@ -39,7 +39,7 @@ export type Format = 'RFC3164' | 'RFC5424'
 
 export interface Rotation {
 	readonly sizeBytes: number
-	/** Files kept in all, the one being written among them. */
+	/** Rotated files kept beside the one being written. */
 	readonly count: number
 }
 

@@ -99,7 +99,7 @@ export class BundleAttacher {
 		let conf: string | undefined
 		if (settings.confPath !== undefined) {
 			try {
-				conf = await readFile(settings.confPath, 'latin1')
+				conf = await readFile(settings.confPath, 'utf8')
 			} catch (cause) {
 				return failure(`Cannot read "${settings.confPath}" for container "${containerId}": ${String(cause)}`)
 			}

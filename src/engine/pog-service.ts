@@ -245,7 +245,7 @@ export class EngineService implements PogService {
 	/** Gives back everything, at the end of the service. */
 	async close(): Promise<void> {
 		await this.#shard.ask('stop', null)
-		for (const entry of [...this.table.entries]) {
+		for (const entry of this.table.entries) {
 			this.table.remove(entry)
 			releaseStore(this.#state.runDir, entry.name)
 		}

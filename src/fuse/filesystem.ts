@@ -110,6 +110,8 @@ export interface ReadRequest {
 	sizeBytes: number
 	/** Open flags at the moment of this read (O_NONBLOCK may have changed since the open). */
 	flags: number
+	/** The kernel fills its page cache (splice, mmap): no read(2) stands behind this. */
+	cached?: boolean
 }
 
 export interface WriteRequest {

@@ -96,6 +96,9 @@ export const FOPEN_PARALLEL_DIRECT_WRITES = 1 << 6
 /** Read and write go to the backing file `backingId` without asking (7.40). */
 export const FOPEN_PASSTHROUGH = 1 << 7
 
+/** read_flags: the read has a lock owner, the process that called read(2). */
+export const FUSE_READ_LOCKOWNER = 1 << 1
+
 export const FATTR_MODE = 1 << 0
 export const FATTR_UID = 1 << 1
 export const FATTR_GID = 1 << 2

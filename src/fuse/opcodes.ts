@@ -33,7 +33,7 @@ import {
 } from './abi.ts'
 import { attr, create, type Encoder, entry, open, polled, sought, statfs, status, written } from './encode.ts'
 import type { Filesystem, Opened, RequestId } from './filesystem.ts'
-import { FATTR_FH, FUSE_GETATTR_FH, FUSE_POLL_SCHEDULE_NOTIFY } from './flags.ts'
+import { FATTR_FH, FUSE_GETATTR_FH, FUSE_POLL_SCHEDULE_NOTIFY, FUSE_READ_LOCKOWNER } from './flags.ts'
 import { microseconds } from './hot.ts'
 import { ARGUMENT_AT, requestId } from './request.ts'
 import { isExact, type Layout, readU64 } from './struct.ts'
@@ -214,6 +214,8 @@ function read(w: Workspace, fs: Filesystem): number {
 	to.handle = from.fh
 	to.sizeBytes = from.size
 	to.flags = from.flags
+	// Only direct I/O on behalf of a process names a lock owner (fuse_send_read, v6.12).
+	to.cached = (from.read_flags & FUSE_READ_LOCKOWNER) === 0
 	reply.begin(from.size)
 	return fs.read(to, reply, request.caller)
 }

@@ -76,7 +76,15 @@ export class Workspace {
 		uid: 0,
 		gid: 0,
 	}
-	readonly read: ReadRequest = { request: 0, node: 0, handle: 0, offset: 0, sizeBytes: 0, flags: 0 }
+	readonly read: ReadRequest = {
+		request: 0,
+		node: 0,
+		handle: 0,
+		offset: 0,
+		sizeBytes: 0,
+		flags: 0,
+		cached: false,
+	}
 	readonly write: WriteRequest
 	readonly #buffer: Memory
 

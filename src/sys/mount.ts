@@ -16,6 +16,9 @@ const MS_NOEXEC = 0x8
 const MS_REMOUNT = 0x20
 const MS_NOATIME = 0x400
 
+/** Empty files cost kernel memory that no size limit counts. */
+const MAX_INODES = 16_384
+
 const MNT_DETACH = 0x2
 
 /** The file system type shown in /proc/self/mounts and by `findmnt -t`. */
@@ -50,7 +53,7 @@ export function mountFuse(target: string, options: FuseMountOptions): { readonly
 
 /** Mounts a tmpfs of `sizeBytes` on `target`, its root with permission bits `mode`. 0, or a negative errno. */
 export function mountTmpfs(target: string, sizeBytes: number, mode: number): number {
-	const data = `size=${sizeBytes},mode=${mode.toString(8)}`
+	const data = `size=${sizeBytes},nr_inodes=${MAX_INODES},mode=${mode.toString(8)}`
 	return result(mountCall('pogs', target, 'tmpfs', MS_NOSUID | MS_NODEV, data))
 }
 

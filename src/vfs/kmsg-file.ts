@@ -46,6 +46,8 @@ export class KmsgFile extends OpenFile {
 	}
 
 	override read(request: ReadRequest, reply: ReadReply): number {
+		// splice and sendfile: the kernel's device has none, and programs then fall back to read(2).
+		if (request.cached) return -EINVAL
 		const { log } = this.#readers
 		if (request.offset !== this.#expect) {
 			const seq = seekTarget(request.offset, log.oldest, log.next)

@@ -51,6 +51,7 @@ const O_EXCL = 0o200
 const O_TRUNC = 0o1000
 const POLLNVAL = 0x20
 const DIRECTORY_VALID_MS = 1000
+const KMSG_SIZE_BYTES = 8192
 
 export interface TreeOptions {
 	backing: Backing
@@ -152,6 +153,8 @@ export class PogTree implements Filesystem {
 			return answer
 		}
 		fillFixedAttr(attr, fixed, this.#pog.owner, this.#pog.createdUs)
+		// Not 0: sendfile(2), which busybox cat tries first, would take the log for an empty file without asking us.
+		if (node === NODE.devKmsg || node === NODE.procKmsg) attr.size = KMSG_SIZE_BYTES
 		if (node === NODE.syslogConf) {
 			attr.size = this.#conf.sizeBytes
 			attr.mtimeUs = attr.ctimeUs = this.#conf.mtimeUs

@@ -27,6 +27,8 @@ export class ProcKmsgFile extends OpenFile {
 	}
 
 	override read(request: ReadRequest, reply: ReadReply): number {
+		// splice and sendfile: programs that try them fall back to read(2).
+		if (request.cached) return -EINVAL
 		const ready = this.resume(request.sizeBytes, reply)
 		if (ready !== -EAGAIN || (request.flags & O_NONBLOCK) !== 0) return ready
 		this.#readers.wait(this, request)
@@ -79,6 +81,10 @@ export class ProcKmsgFile extends OpenFile {
 
 	override lseek(): number {
 		return -ENXIO
+	}
+
+	override seekEnd(): number {
+		return 0
 	}
 
 	override truncate(): number {

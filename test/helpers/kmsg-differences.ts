@@ -17,12 +17,14 @@ const LSEEK =
 	'Linux moves the offset of a regular file itself and returns it: the daemon is asked about DATA and HOLE only'
 const ZERO = 'Linux answers a transfer of no bytes on a regular file itself'
 const PRIVATE = 'Linux maps a direct-I/O file privately by reading it'
-const PIPE = 'Linux splices any regular file'
+const SIZED = 'A file of no size would be empty to sendfile(2), which busybox cat tries first: Linux would not ask the daemon'
 const LOCK = 'Linux serialises reads and writes of one open description of a regular file'
 const FINISHED =
 	'A record is visible at once, also without a final newline: the kernel holds it back until the next one'
 
 const unconsumed = (result: number | string): unknown => ({ result, next: { flags: '-', pri: 14, text: '@ 1' } })
+/** Of a file of 8192 bytes, before and after a read. */
+const isSizeLeft = (value: unknown): boolean => Array.isArray(value) && value[0] === 0 && Number(value[1]) > 0
 const anOffset = (value: unknown): boolean => typeof value === 'number' && value >= 0
 
 const KERNEL: Readonly<Record<string, Difference>> = {
@@ -57,8 +59,9 @@ const KERNEL: Readonly<Record<string, Difference>> = {
 		pog: { flags: '-', pri: 14, text: '@ segments' },
 		why: 'Linux joins the segments of a readv',
 	},
-	'dev.splice': { pog: 'bytes', why: PIPE },
-	'dev.sendfile': { pog: 'bytes', why: PIPE },
+	'dev.stat.size': { pog: 8192, why: SIZED },
+	'proc.stat': { pog: { mode: '0o100400', owner: [0, 0], size: 8192 }, why: SIZED },
+	'proc.fionread': { pog: isSizeLeft, why: SIZED },
 	'dev.fionread.rdonly': { pog: 0, why: 'Linux answers FIONREAD of a regular file itself' },
 	'dev.fionread.rdwr': { pog: 0, why: 'Linux answers FIONREAD of a regular file itself' },
 	'dev.fionread.wronly': { pog: 0, why: 'Linux answers FIONREAD of a regular file itself' },
