@@ -11,6 +11,8 @@ import { Charging } from './charging.ts'
 import type { EngineService } from './pog-service.ts'
 import type { TableEntry } from './pog-table.ts'
 
+const CHARGE_AFTER_MS = 250
+
 /** syslog.warning, from us. */
 const WARNING = { facility: 5, severity: 4, tag: 'pogs' } as const
 
@@ -45,7 +47,8 @@ export class Lifecycle {
 		if (entry === undefined) return missing(containerId)
 		entry.status = 'running'
 		entry.pid = pid
-		void this.#chargeRing(entry)
+		// Not now: the container's own start comes first, and one that ends at once never pays.
+		setTimeout(() => void this.#chargeRing(entry), CHARGE_AFTER_MS).unref()
 		const watched = await this.#service.watch(entry, pid)
 		// Gone already: that is an exit too.
 		if ('failure' in watched) await this.#end(entry)
@@ -60,7 +63,7 @@ export class Lifecycle {
 
 	async #chargeRing(entry: TableEntry): Promise<void> {
 		const info = await this.#service.show(entry.name)
-		if (entry.pid === undefined || 'failure' in info) return
+		if (entry.pid === undefined || entry.status !== 'running' || 'failure' in info) return
 		await this.#charging.charge(entry, entry.pid, info.value.ring.sizeBytes)
 	}
 

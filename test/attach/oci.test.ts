@@ -108,17 +108,17 @@ for (const name of RECORDED) {
 
 test('runc gets hooks for /proc/kmsg and the life of the container, crun a mount', t => {
 	const runc = edited(recorded('runc-spec.json')).value.hooks
-	t.deepEqual(Object.keys(runc ?? {}).sort(), ['createContainer', 'poststop'])
+	t.deepEqual(Object.keys(runc ?? {}).sort(), ['createContainer'])
 	t.deepEqual(runc?.createContainer?.[0]?.args, ['pogs-hook', 'createContainer'])
 	t.true(runc?.createContainer?.[0]?.env?.includes(`POGS_PROC_KMSG=${PATHS.procKmsg}`))
 	const mapped = edited(recorded('podman-uidmap.json')).value.hooks
 	t.deepEqual(
 		Object.keys(mapped ?? {}).sort(),
-		['createRuntime', 'poststop'],
+		['createRuntime'],
 		'the root of a user namespace may not look into ours',
 	)
 	const crun = edited(recorded('crun-spec.json'), { ...PLAN, runtime: 'crun' }).value
-	t.deepEqual(Object.keys(crun.hooks ?? {}).sort(), ['createRuntime', 'poststop'])
+	t.deepEqual(Object.keys(crun.hooks ?? {}).sort(), ['createRuntime'])
 	t.is(crun.mounts?.find(mount => mount.destination === '/proc/kmsg')?.source, PATHS.procKmsg)
 })
 

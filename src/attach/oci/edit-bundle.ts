@@ -26,8 +26,6 @@ export interface AttachPlan {
 	readonly seccomp?: SyslogListener
 	/** Targets that the root file system has no place for and gets none: see `placesMissing`. */
 	readonly leaveOut?: ReadonlySet<string>
-	/** The ring file that the container is to pay for: the hook allocates it inside the container's memory cgroup. */
-	readonly charge?: { readonly path: string; readonly bytes: number }
 }
 
 export type Edited =
@@ -105,9 +103,6 @@ function editHooks(config: OciConfig, plan: AttachPlan, procKmsg: boolean): NonN
 	if (procKmsg) env.push(`POGS_PROC_KMSG=${plan.paths.procKmsg}`)
 	const userns = (config.linux.uidMappings?.length ?? 0) > 0
 	if (userns) env.push('POGS_USERNS=1')
-	if (plan.charge !== undefined) {
-		env.push(`POGS_CHARGE_FILE=${plan.charge.path}`, `POGS_CHARGE_BYTES=${plan.charge.bytes}`)
-	}
 	const given = config.hooks
 	const withoutOurs = (all: readonly OciHook[] | null | undefined): OciHook[] => {
 		return (all ?? []).filter(hook => hook.path !== plan.hookPath)
@@ -117,13 +112,14 @@ function editHooks(config: OciConfig, plan: AttachPlan, procKmsg: boolean): NonN
 		{ path: plan.hookPath, args: ['pogs-hook', stage], env, timeout: HOOK_SECONDS },
 	]
 	// Each start of a hook costs the container's start a millisecond or two: one of them tells the start.
-	const inside = (procKmsg && !userns) || plan.charge !== undefined
+	const inside = procKmsg && !userns
 	const hooks = {
 		...given,
 		createRuntime:
-			inside && !userns ? withoutOurs(given?.createRuntime) : withOurs('createRuntime', given?.createRuntime),
+			inside ? withoutOurs(given?.createRuntime) : withOurs('createRuntime', given?.createRuntime),
 		createContainer: inside ? withOurs('createContainer', given?.createContainer) : withoutOurs(given?.createContainer),
-		poststop: withOurs('poststop', given?.poststop),
+		// The end is seen by the process itself, so no hook has to tell it.
+		poststop: withoutOurs(given?.poststop),
 	}
 	// A stage without hooks is left out, as it was.
 	return Object.fromEntries(Object.entries(hooks).filter(([, list]) => !Array.isArray(list) || list.length > 0))
