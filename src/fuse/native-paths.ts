@@ -32,17 +32,17 @@ export function emptyAttr(): Attr {
 	}
 }
 
-/** An open file's hold on its node. */
-export interface Hold {
-	readonly node: NodeId
-	readonly ino: number
-}
-
-/** One file that is open, by inode number. */
+/** A file that is open, and by how many handles. */
 interface Pin {
 	readonly node: NodeId
+	readonly ino: number
 	holds: number
+	/** To be forgotten with the last hold. */
+	lookups: number
 }
+
+/** An open file's hold on its node: one `release` for each. */
+export type Hold = Pin
 
 export class Paths {
 	/** Of the node that was found last. */
@@ -103,19 +103,25 @@ export class Paths {
 	/** Keeps the node found last for an open file. */
 	hold(): Hold {
 		const { node, attr } = this.entry
+		let pin = this.#pins.get(attr.ino)
+		if (pin?.node !== node) {
+			pin = { node, ino: attr.ino, holds: 0, lookups: 0 }
+			this.#pins.set(attr.ino, pin)
+		}
+		pin.holds++
 		const at = this.#visited.lastIndexOf(node)
-		if (at >= 0) this.#visited.splice(at, 1)
-		const pin = this.#pins.get(attr.ino)
-		if (pin?.node === node) pin.holds++
-		else this.#pins.set(attr.ino, { node, holds: 1 })
-		return { node, ino: attr.ino }
+		if (at >= 0) {
+			this.#visited.splice(at, 1)
+			pin.lookups++
+		}
+		return pin
 	}
 
 	/** The open file is gone. */
-	release({ node, ino }: Hold): void {
-		const pin = this.#pins.get(ino)
-		if (pin?.node === node && --pin.holds === 0) this.#pins.delete(ino)
-		this.#filesystem.forget(node, 1)
+	release(hold: Hold): void {
+		if (--hold.holds > 0) return
+		if (this.#pins.get(hold.ino) === hold) this.#pins.delete(hold.ino)
+		this.#filesystem.forget(hold.node, hold.lookups)
 	}
 
 	/** The file has no name any more: what gets its inode number next is another one. */
