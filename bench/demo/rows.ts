@@ -149,11 +149,13 @@ const namespaceEscape: Problem = {
 	},
 	async pogs(scene) {
 		const [own, , host] = await spread(scene, scene.red, scene.blue, `escape-pogs-${scene.salt}`)
-		const syslog2 = await scene.red.run('dmesg -S')
-		const closed = !syslog2.out.includes(`escape-native-${scene.salt}`)
+		// The third way to the kernel log: syslog(2).
+		const { out } = await scene.red.run('dmesg -S')
+		const escaped = out.includes(`escape-native-${scene.salt}`)
+		const answered = out.includes(`escape-pogs-${scene.salt}`) ? 'shows its own log' : 'is closed'
 		return judge(
-			own === 1 && host === 0 && closed,
-			`red wrote to /dev/kmsg: ${own} line in its own log, ${host} in the host's; syslog(2) is closed`,
+			own === 1 && host === 0 && !escaped,
+			`red wrote to /dev/kmsg: ${own} line in its own log, ${host} in the host's; syslog(2) ${answered}`,
 		)
 	},
 }

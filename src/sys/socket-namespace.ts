@@ -57,7 +57,8 @@ function currentDepth(): number {
 function makeNamespace(): number {
 	const own = openPath(THIS_NAMESPACE, O_RDONLY | O_CLOEXEC)
 	if (own < 0) return own
-	const made = result(unshareCall(CLONE_NEWNET))
+	// Who may not enter the namespace it is in (a user namespace's root, the host's network) could not come back.
+	const made = Math.min(result(setnsCall(own, CLONE_NEWNET)), 0) || result(unshareCall(CLONE_NEWNET))
 	if (made < 0) {
 		close(own)
 		return made
