@@ -12,6 +12,8 @@ import type { EngineService } from './pog-service.ts'
 import type { TableEntry } from './pog-table.ts'
 
 const CHARGE_AFTER_MS = 250
+/** From the preparation of a bundle to the first process of its container; the latter comes from `create` itself. */
+const START_WITHIN_MS = 120_000
 
 /** syslog.warning, from us. */
 const WARNING = { facility: 5, severity: 4, tag: 'pogs' } as const
@@ -38,7 +40,18 @@ export class Lifecycle {
 	async prepare(spec: PogSpec & { containerId: string }): Promise<Outcome<PogInfo>> {
 		const stale = this.#service.table.findContainer(spec.containerId)
 		if (stale !== undefined) await this.#remove(stale)
-		return this.#service.create(spec)
+		const made = await this.#service.create(spec)
+		const entry = this.#service.table.findContainer(spec.containerId)
+		if (entry !== undefined) {
+			entry.status = 'created'
+			setTimeout(() => void this.#dropUnstarted(entry), START_WITHIN_MS).unref()
+		}
+		return made
+	}
+
+	/** A runtime that was killed between its words leaves a POG that nobody will ever start or end. */
+	async #dropUnstarted(entry: TableEntry): Promise<void> {
+		if (entry.status === 'created') await this.#remove(entry)
 	}
 
 	/** The container's first process is known. */
