@@ -30,7 +30,6 @@ const fstatfsCall = bind('int fstatfs(int, int64_t)')
 
 export const AT_EMPTY_PATH = 0x1000
 const AT_SYMLINK_NOFOLLOW = 0x100
-export const AT_REMOVEDIR = 0x200
 const STATX_BASIC_STATS = 0x7ff
 const UTIME_OMIT = (1 << 30) - 2
 const PATH_BYTES = 4096

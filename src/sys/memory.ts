@@ -18,8 +18,6 @@ const MAP_PRIVATE = 0x02
 const MAP_FIXED = 0x10
 const MAP_ANONYMOUS = 0x20
 
-export const PAGE_BYTES = 4096
-
 function memoryAt(address: number, sizeBytes: number): Memory {
 	const buffer = viewMemory(address, sizeBytes)
 	return { address, buffer, bytes: new Uint8Array(buffer) }

@@ -17,7 +17,8 @@ const LSEEK =
 	'Linux moves the offset of a regular file itself and returns it: the daemon is asked about DATA and HOLE only'
 const ZERO = 'Linux answers a transfer of no bytes on a regular file itself'
 const PRIVATE = 'Linux maps a direct-I/O file privately by reading it'
-const SIZED = 'A file of no size would be empty to sendfile(2), which busybox cat tries first: Linux would not ask the daemon'
+const SIZED =
+	'A file of no size would be empty to sendfile(2), which busybox cat tries first: Linux would not ask the daemon'
 const LOCK = 'Linux serialises reads and writes of one open description of a regular file'
 const FINISHED =
 	'A record is visible at once, also without a final newline: the kernel holds it back until the next one'

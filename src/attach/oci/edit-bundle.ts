@@ -115,8 +115,7 @@ function editHooks(config: OciConfig, plan: AttachPlan, procKmsg: boolean): NonN
 	const inside = procKmsg && !userns
 	const hooks = {
 		...given,
-		createRuntime:
-			inside ? withoutOurs(given?.createRuntime) : withOurs('createRuntime', given?.createRuntime),
+		createRuntime: inside ? withoutOurs(given?.createRuntime) : withOurs('createRuntime', given?.createRuntime),
 		createContainer: inside ? withOurs('createContainer', given?.createContainer) : withoutOurs(given?.createContainer),
 		// The end is seen by the process itself, so no hook has to tell it.
 		poststop: withoutOurs(given?.poststop),
