@@ -131,8 +131,8 @@ install: build ## install below PREFIX=/usr/local (DESTDIR= for packagers)
 	@cp -R mount $(libdir)/mount
 	@echo '-- node modules for running'
 	@cd $(libdir) && { $(NPM_CI) --omit=dev --prefer-offline || $(NPM_INSTALL) --omit=dev --prefer-offline; }
-	@ln -sfn $(PREFIX)/lib/pogs/dist/bin/pogshim $(bindir)/pogshim
-	@ln -sfn $(PREFIX)/lib/pogs/dist/bin/pogctl $(bindir)/pogctl
+	@ln -sfn ../lib/pogs/dist/bin/pogshim $(bindir)/pogshim
+	@ln -sfn ../lib/pogs/dist/bin/pogctl $(bindir)/pogctl
 	@for page in docs/man/*.1; do [ ! -e "$$page" ] || install -m 644 "$$page" $(mandir)/man1/; done
 	@for page in docs/man/*.8; do [ ! -e "$$page" ] || install -m 644 "$$page" $(mandir)/man8/; done
 	@for file in mount/etc/*; do \
