@@ -8,7 +8,7 @@
 import { opendirSync } from 'node:fs'
 import { E2BIG, ENOENT, errnoName } from '../lib/errno.ts'
 import type { Memory } from '../lib/memory.ts'
-import { newFileStat } from '../sys/file-stat.ts'
+import { newFileStat } from '../lib/file-stat.ts'
 import { FileCalls } from '../sys/files.ts'
 import { close, O_CLOEXEC, O_DIRECTORY, O_NONBLOCK, O_RDONLY, openPath, pread, pwrite } from '../sys/io.ts'
 import { allocate, unmap } from '../sys/memory.ts'

@@ -7,6 +7,7 @@
  * are read from its own scratch memory until its next call.
  */
 import { ENAMETOOLONG } from '../lib/errno.ts'
+import type { DirectoryEntry, FileStat } from '../lib/file-stat.ts'
 import { bind, result } from './libc.ts'
 import { allocate } from './memory.ts'
 
@@ -34,30 +35,6 @@ const STATX_BASIC_STATS = 0x7ff
 const UTIME_OMIT = (1 << 30) - 2
 const PATH_BYTES = 4096
 const DIRENT_BYTES = 32 * 1024
-
-/** What statx tells, in plain numbers; times in microseconds. */
-export interface FileStat {
-	ino: number
-	size: number
-	blocks: number
-	mode: number
-	nlink: number
-	uid: number
-	gid: number
-	blksize: number
-	atimeUs: number
-	mtimeUs: number
-	ctimeUs: number
-	rdevMajor: number
-	rdevMinor: number
-}
-
-export interface DirectoryEntry {
-	name: string
-	ino: number
-	/** DT_* of dirent.h. */
-	type: number
-}
 
 export class FileCalls {
 	readonly #memory = allocate(2 * PATH_BYTES + 4096 + DIRENT_BYTES)

@@ -16,9 +16,10 @@ import {
 	FATTR_UID,
 } from '../fuse/flags.ts'
 import { EFBIG, ENOENT, EOPNOTSUPP, EPERM } from '../lib/errno.ts'
+import { type DirectoryEntry, newFileStat } from '../lib/file-stat.ts'
 import { AppFile, BackingIds } from './app-file.ts'
 import { type AppNode, AppNodes, joinPath } from './app-nodes.ts'
-import { type Backing, type BackingEntry, newBackingStat } from './backing.ts'
+import type { Backing } from './backing.ts'
 import { appInode, appNode } from './nodes.ts'
 
 const O_RDWR = 2
@@ -44,7 +45,7 @@ export class AppFiles {
 	readonly varLog: AppNode
 	readonly runPog: AppNode
 	readonly #ids: BackingIds
-	readonly #stat = newBackingStat()
+	readonly #stat = newFileStat()
 
 	constructor(backing: Backing, connection: Connection) {
 		this.backing = backing
@@ -243,7 +244,7 @@ export class AppFiles {
 	}
 
 	/** Entries of a directory, or a negative errno. */
-	list(node: AppNode): BackingEntry[] | number {
+	list(node: AppNode): DirectoryEntry[] | number {
 		const { calls, root } = this.backing
 		const fd = calls.open(root, this.nodes.path(node), O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0)
 		if (fd < 0) return fd

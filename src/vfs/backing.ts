@@ -2,27 +2,7 @@
  * What app files need of the POG's tmpfs: file system calls below one directory descriptor, with byte-string names.
  * `FileCalls` of `sys/files.ts` is the real one; the engine hands it in.
  */
-export interface BackingStat {
-	ino: number
-	size: number
-	blocks: number
-	mode: number
-	nlink: number
-	uid: number
-	gid: number
-	blksize: number
-	atimeUs: number
-	mtimeUs: number
-	ctimeUs: number
-	rdevMajor: number
-	rdevMinor: number
-}
-
-export interface BackingEntry {
-	name: string
-	ino: number
-	type: number
-}
+import type { DirectoryEntry, FileStat } from '../lib/file-stat.ts'
 
 /** Every call answers its result or a negative errno, and follows no symbolic link in the last part of a path. */
 export interface BackingCalls {
@@ -30,7 +10,7 @@ export interface BackingCalls {
 	close(fd: number): number
 	pread(fd: number, address: number, sizeBytes: number, offset: number): number
 	pwrite(fd: number, address: number, sizeBytes: number, offset: number): number
-	stat(dir: number, path: string, out: BackingStat): number
+	stat(dir: number, path: string, out: FileStat): number
 	mkdir(dir: number, path: string, mode: number): number
 	mknod(dir: number, path: string, mode: number, rdev: number): number
 	unlink(dir: number, path: string, flags: number): number
@@ -43,7 +23,7 @@ export interface BackingCalls {
 	utimens(dir: number, path: string, atimeUs: number, mtimeUs: number): number
 	truncate(fd: number, sizeBytes: number): number
 	allocate(fd: number, mode: number, offset: number, length: number): number
-	list(fd: number): BackingEntry[] | number
+	list(fd: number): DirectoryEntry[] | number
 	statfs(
 		fd: number,
 	): { bsize: number; blocks: number; bfree: number; bavail: number; files: number; ffree: number } | number
@@ -56,22 +36,4 @@ export interface Backing {
 	readonly root: number
 	/** Scratch memory for reads, shared by all POGs of a shard. */
 	readonly scratch: { readonly address: number; readonly bytes: Uint8Array; readonly buffer: ArrayBuffer }
-}
-
-export function newBackingStat(): BackingStat {
-	return {
-		ino: 0,
-		size: 0,
-		blocks: 0,
-		mode: 0,
-		nlink: 0,
-		uid: 0,
-		gid: 0,
-		blksize: 4096,
-		atimeUs: 0,
-		mtimeUs: 0,
-		ctimeUs: 0,
-		rdevMajor: 0,
-		rdevMinor: 0,
-	}
 }

@@ -10,7 +10,6 @@ import type {
 	Connection,
 	DirReply,
 	Entry,
-	Filesystem,
 	HandleId,
 	NodeId,
 	Opened,
@@ -21,8 +20,9 @@ import type {
 } from '../fuse/filesystem.ts'
 import { PENDING } from '../fuse/filesystem.ts'
 import { FOPEN_DIRECT_IO, FOPEN_NOFLUSH } from '../fuse/flags.ts'
-import { EBADF, EBUSY, EINVAL, ENOENT, ENOSYS, EPERM, EROFS } from '../lib/errno.ts'
+import { EBADF, EBUSY, EINVAL, ENOENT, EPERM } from '../lib/errno.ts'
 import { Handles } from './handles.ts'
+import { SealedTree } from './sealed-tree.ts'
 
 const ROOT = 1
 const CTL = 2
@@ -45,13 +45,14 @@ interface Open {
 	sizeBytes: number
 }
 
-export class ControlTree implements Filesystem {
+export class ControlTree extends SealedTree {
 	readonly #onCommand: OnCommand
 	readonly #open = new Handles<Open>()
 	#connection!: Connection
 	#lastCommand = 0
 
 	constructor(onCommand: OnCommand) {
+		super()
 		this.#onCommand = onCommand
 	}
 
@@ -88,8 +89,6 @@ export class ControlTree implements Filesystem {
 		entry.attrValidMs = VALID_MS
 		return this.getattr(CTL, -1, entry.attr)
 	}
-
-	forget(): void {}
 
 	getattr(node: NodeId, _handle: HandleId, attr: Attr): number {
 		attr.ino = node
@@ -148,14 +147,6 @@ export class ControlTree implements Filesystem {
 		this.#open.remove(handle)
 	}
 
-	flush(): number {
-		return 0
-	}
-
-	fsync(): number {
-		return 0
-	}
-
 	opendir(node: NodeId, opened: Opened): number {
 		if (node !== ROOT) return -EINVAL
 		opened.handle = opened.openFlags = opened.backingId = 0
@@ -174,60 +165,8 @@ export class ControlTree implements Filesystem {
 		return 0
 	}
 
-	releasedir(): void {}
-
 	statfs(_node: NodeId, out: StatFs): number {
 		Object.assign(out, { blocks: 0, bfree: 0, bavail: 0, files: 1, ffree: 0, bsize: 4096, namelen: 255 })
 		return 0
 	}
-
-	readlink(): number {
-		return -EINVAL
-	}
-
-	symlink(): number {
-		return -EROFS
-	}
-
-	mknod(): number {
-		return -EROFS
-	}
-
-	mkdir(): number {
-		return -EROFS
-	}
-
-	unlink(): number {
-		return -EROFS
-	}
-
-	rmdir(): number {
-		return -EROFS
-	}
-
-	rename(): number {
-		return -EROFS
-	}
-
-	link(): number {
-		return -EROFS
-	}
-
-	create(): number {
-		return -EROFS
-	}
-
-	lseek(): number {
-		return -EINVAL
-	}
-
-	poll(): number {
-		return 0
-	}
-
-	fallocate(): number {
-		return -ENOSYS
-	}
-
-	destroy(): void {}
 }
