@@ -71,17 +71,27 @@ const switched = z
 	.enum(['', '0', '1', 'false', 'true'], { error: 'expected true or false' })
 	.transform(text => text !== '0' && text !== 'false')
 
-const filter: z.ZodType<RecordFilter> = z.strictObject({
+const pogs = z
+	.string()
+	.max(4096)
+	.transform(text => text.split(','))
+	.exactOptional()
+
+const filter = z.strictObject({
 	last: count.exactOptional(),
 	sinceRealtimeUs: count.exactOptional(),
+	untilRealtimeUs: count.exactOptional(),
 	facilities: z
 		.string()
 		.transform((text): (number | string)[] => text.split(','))
 		.pipe(z.array(anyFacility))
 		.exactOptional(),
 	severity: severity.exactOptional(),
+	text: z.string().max(1024).exactOptional(),
 	follow: switched.exactOptional(),
 })
+const recordFilter: z.ZodType<RecordFilter> = filter
+const filterOfAll: z.ZodType<RecordFilter> = filter.extend({ pogs })
 
 const attachRequest: z.ZodType<AttachRequest> = z.strictObject({
 	pid: z
@@ -107,8 +117,8 @@ export const SCHEMAS: Schemas = {
 	clear: PLAIN,
 	resize: { query: none, body: z.strictObject({ sizeBytes: ringBytes }) },
 	write: { query: none, body: record },
-	records: { query: filter, body: noBody },
-	allRecords: { query: filter, body: noBody },
+	records: { query: recordFilter, body: noBody },
+	allRecords: { query: filterOfAll, body: noBody },
 	readConf: PLAIN,
 	writeConf: { query: none, body: z.strictObject({ text: z.string() }) },
 	resetConf: PLAIN,

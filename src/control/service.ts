@@ -68,9 +68,15 @@ export interface RecordFilter {
 	/** Only the last N that match, before following. */
 	last?: number
 	sinceRealtimeUs?: number
+	/** Not newer; following ends there. */
+	untilRealtimeUs?: number
 	facilities?: readonly number[]
 	/** This severity and more severe. */
 	severity?: number
+	/** Contained in the text or the tag; capitals count only when it has some. */
+	text?: string
+	/** Of all POGs only these: names, ids, or beginnings of container ids. */
+	pogs?: readonly string[]
 	follow?: boolean
 }
 

@@ -22,7 +22,7 @@ import type { Rate } from '../pog/rate-limit.ts'
 import { geometry } from '../ring/layout.ts'
 import { describeHost, HOST_NAME, HostLog } from './host-log.ts'
 import type { CommandName, Commands, Transport } from './messages.ts'
-import { PogTable, type TableEntry } from './pog-table.ts'
+import { goesBy, PogTable, type TableEntry } from './pog-table.ts'
 import type { HostPolicy } from './policy.ts'
 import { RecordReader } from './record-reader.ts'
 import { type RecordSource, streamRecords } from './record-stream.ts'
@@ -224,22 +224,27 @@ export class EngineService implements PogService {
 			if (source === undefined) return failure(404, `No POG is named "${name}": "pogctl ls" lists them`)
 			return { value: streamRecords([source], filter, signal) }
 		}
+		const wanted = filter.pogs
+		const unknown = wanted?.find(each => !isHost(each) && this.table.find(each) === undefined)
+		if (unknown !== undefined) return failure(404, `No POG is named "${unknown}": "pogctl ls" lists them`)
 		const known = new Set<number>()
 		const fresh = (): RecordSource[] => {
 			const sources: RecordSource[] = []
 			for (const entry of this.table.entries) {
-				if (known.has(entry.id)) continue
+				if (known.has(entry.id) || (wanted !== undefined && !wanted.some(each => goesBy(entry, each)))) continue
 				known.add(entry.id)
 				const reader = this.#reader(entry)
 				if (reader !== undefined) sources.push(reader)
 			}
 			return sources
 		}
-		return { value: streamRecords([new HostLog(), ...fresh()], filter, signal, fresh) }
+		const host = wanted === undefined || wanted.some(isHost) ? [new HostLog()] : []
+		return { value: streamRecords([...host, ...fresh()], filter, signal, fresh) }
 	}
 
 	#reader(entry: TableEntry | undefined): RecordReader | undefined {
-		return entry === undefined ? undefined : new RecordReader(entry.name, entry.store.ringPath)
+		if (entry === undefined) return undefined
+		return new RecordReader(entry.name, entry.store.ringPath, () => this.table.byId(entry.id) !== entry)
 	}
 
 	/** Gives back everything, at the end of the service. */

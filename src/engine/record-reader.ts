@@ -22,9 +22,12 @@ export class RecordReader {
 	/** Records that were overwritten before they were read. */
 	lost = 0
 	readonly #record = new StoredRecord()
+	/** Whether its POG was removed. */
+	readonly over: () => boolean
 
-	constructor(pog: string, ringPath: string) {
+	constructor(pog: string, ringPath: string, over: () => boolean = () => false) {
 		this.pog = pog
+		this.over = over
 		this.#path = ringPath
 		this.#ring = openRingForReading(ringPath)
 		this.#seq = this.#ring?.tailSeq ?? 0
@@ -46,6 +49,12 @@ export class RecordReader {
 			this.#seq++
 			return info
 		}
+	}
+
+	/** Goes on with the newest record there is. */
+	skipToLast(): void {
+		const head = this.#current()?.floats[FIELD.headSeq] ?? 0
+		this.#seq = Math.max(this.#seq, head - 1)
 	}
 
 	/** The ring, opened anew when it was resized. */
@@ -88,5 +97,12 @@ export class RecordReader {
 export function passes(filter: RecordFilter, record: RecordInfo): boolean {
 	if (filter.severity !== undefined && record.severity > filter.severity) return false
 	if (filter.sinceRealtimeUs !== undefined && record.realtimeUs < filter.sinceRealtimeUs) return false
-	return filter.facilities === undefined || filter.facilities.includes(record.facility)
+	if (filter.untilRealtimeUs !== undefined && record.realtimeUs > filter.untilRealtimeUs) return false
+	if (filter.facilities !== undefined && !filter.facilities.includes(record.facility)) return false
+	return filter.text === undefined || contains(record.text, filter.text) || contains(record.tag, filter.text)
+}
+
+/** Case counts only where the wanted text has capitals, as in journalctl --grep. Not a pattern: nobody can make one that takes for ever. */
+function contains(text: string, wanted: string): boolean {
+	return text.includes(wanted) || text.toLowerCase().includes(wanted)
 }

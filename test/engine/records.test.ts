@@ -217,6 +217,80 @@ test('a followed stream goes on with what comes, also from new logs, and tells w
 	t.true(a.closed)
 })
 
+test('a record of one log never overtakes an earlier one of another that was looked at a moment before', async t => {
+	const early: RecordInfo[] = []
+	const late: RecordInfo[] = []
+	let made = 0
+	let live = false
+	const goLive = (): RecordSource[] => {
+		live = true
+		return []
+	}
+	const first = source('a', early)
+	const second: RecordSource = {
+		...source('b', late),
+		next: () => {
+			if (live && late.length === 0 && made < 20) {
+				const nowUs = Date.now() * 1000
+				early.push(info('a', made, nowUs + 400))
+				late.push(info('b', made++, nowUs + 500))
+			}
+			return late.shift()
+		},
+	}
+	const control = new AbortController()
+	const seen: string[] = []
+	for await (const record of streamRecords([first, second], { follow: true }, control.signal, goLive)) {
+		seen.push(`${record.pog}${record.seq}`)
+		if (seen.length === 40) control.abort()
+	}
+	t.deepEqual(
+		seen,
+		Array.from({ length: 40 }, (_, n) => `${n % 2 === 0 ? 'a' : 'b'}${n >> 1}`),
+	)
+})
+
+test('a log whose clock runs ahead is not held back, and one that was removed ends its stream', async t => {
+	const control = new AbortController()
+	const queue: RecordInfo[] = []
+	let gone = false
+	const ahead = { ...source('ahead', queue), over: () => gone }
+	const stream = streamRecords([ahead, source('other', [])], { follow: true }, control.signal, () => [])
+	const next = stream.next()
+	for (let n = 0; n < 3; n++) queue.push(info('ahead', n, (Date.now() + 3_600_000) * 1000))
+	const began = Date.now()
+	await next
+	await stream.next()
+	await stream.next()
+	t.true(Date.now() - began < 1000)
+	control.abort()
+	await stream.return(undefined)
+
+	const last = [info('a', 0, 1)]
+	const removed = { ...source('a', last), over: () => gone, closed: 0, close: () => void removed.closed++ }
+	const alone = streamRecords([removed], { follow: true }, new AbortController().signal)
+	t.is((await alone.next()).value?.seq, 0)
+	last.push(info('a', 1, 2))
+	gone = true
+	t.is((await alone.next()).value?.seq, 1)
+	t.true((await alone.next()).done)
+	t.is(removed.closed, 1)
+})
+
+test('a filter is by text, too, and has an end', async t => {
+	const record = info('a', 0, 100, { text: 'Disk sda is Full', tag: 'Smartd' })
+	for (const text of ['disk', 'Disk', 'full', 'smartd', '']) t.true(passes({ text }, record), text)
+	for (const text of ['DISK', 'Full!', '.*']) t.false(passes({ text }, record), text)
+	t.true(passes({ untilRealtimeUs: 100 }, record))
+	t.false(passes({ untilRealtimeUs: 99 }, record))
+	const past = streamRecords(
+		[source('a', [record])],
+		{ follow: true, untilRealtimeUs: 100 },
+		new AbortController().signal,
+	)
+	t.deepEqual(await texts(past), ['a0'])
+})
+
 test('a filter is by severity, facility and time together', t => {
 	const record = info('a', 0, 100, { facility: 4, severity: 3 })
 	t.true(passes({}, record))
