@@ -2,11 +2,11 @@
  * Puts a POG in front of a container that already runs, named by one of its processes, and takes it away again.
  *
  * Source: setns(2): a thread may join a mount namespace when it shares its root and working directory with no other, so
- * each job gets a thread of its own (`namespace-thread.ts`), which ends with it. Invariant: the calling thread waits for
+ * the jobs have a thread of their own (`attach-thread.ts`). Invariant: the calling thread waits for
  * nothing that a container can delay, and every job is answered once.
  */
-import { Worker } from 'node:worker_threads'
 import type { PogPaths } from '../pog/info.ts'
+import { AttachThread } from './attach-thread.ts'
 import { type Attachable, pointsOf } from './oci/attachable.ts'
 
 export interface RunningContainer {
@@ -80,30 +80,10 @@ function targetsOf({ paths, attach }: RunningContainer): AttachTarget[] {
 	}))
 }
 
+const THREAD = new AttachThread()
+
 function runInThread(container: RunningContainer, job: AttachJob): Promise<AttachOutcome> {
 	const { pid, timeoutMs = DEFAULT_TIMEOUT_MS } = container
 	if (!Number.isSafeInteger(pid) || pid < 1) return Promise.resolve({ problem: `"${pid}" is no process id` })
-	return new Promise(resolve => {
-		const worker = startThread(job)
-		const answer = (outcome: AttachOutcome): void => {
-			clearTimeout(timer)
-			resolve(outcome)
-		}
-		const timer = setTimeout(() => {
-			// A thread that a file system of the container holds up cannot be stopped, only left behind.
-			void worker.terminate()
-			answer({ problem: `The container of process ${pid} did not let us finish in ${timeoutMs} ms` })
-		}, timeoutMs)
-		worker.once('message', (outcome: AttachOutcome) => answer(outcome))
-		worker.once('error', error => answer({ problem: `Cannot ${job.action} process ${pid}: ${error.message}` }))
-		worker.once('exit', () => answer({ problem: `Cannot ${job.action} process ${pid}: the thread ended early` }))
-	})
-}
-
-/** From compiled files the thread's module is loaded as it is; from TypeScript (tests) tsx has to be started in it. */
-function startThread(job: AttachJob): Worker {
-	const options = { workerData: job, stdout: false, stderr: false }
-	if (!import.meta.url.endsWith('.ts')) return new Worker(new URL('./namespace-thread.js', import.meta.url), options)
-	const module = JSON.stringify(new URL('./namespace-thread.ts', import.meta.url).href)
-	return new Worker(`import('tsx/esm/api').then(tsx => tsx.tsImport(${module}, ${module}))`, { ...options, eval: true })
+	return THREAD.run(job, timeoutMs)
 }

@@ -1,5 +1,5 @@
 /**
- * Mounts a POG in the mount namespace of a running process, and unmounts it. Runs in a thread of its own, which ends after.
+ * Mounts a POG in the mount namespace of a running process, and unmounts it. Runs in a thread of its own.
  *
  * Source: open_tree(2), move_mount(2), mount_namespaces(7). The container is hostile: nothing is mounted where the host would
  * see it too, and between joining its namespace and coming back only descriptors are used: no path of it is looked up, no
@@ -195,8 +195,8 @@ function inside(container: Container, act: () => string | undefined): string | u
 	const joined = alone < 0 ? alone : joinMounts(container.theirs)
 	if (joined < 0) return `Cannot join the mount namespace of process ${container.pid}: ${errnoName(joined)}`
 	const problem = act()
-	// Home again, so that whatever the end of this thread looks up is not the container's.
-	joinMounts(container.ours)
+	// Home again, so that whatever this thread looks up next is not the container's. One that cannot go home ends.
+	if (joinMounts(container.ours) < 0) process.exit(1)
 	return problem
 }
 
