@@ -1,83 +1,18 @@
 #!/usr/bin/env node
 /**
- * pogctl: manages all POGs of one service from the host. This file holds the words of the command line (commander), their help and the
- * exit codes; what a command does is in `control/command/`, loaded when it is asked for, so that `--help` and `ls` are quick.
+ * pogctl: manages all POGs of one service from the host. This file and those beside it hold the words of the command line (commander),
+ * their help and the exit codes; what a command does is in `control/command/`, loaded when it is asked for, so that `--help` and `ls` are quick.
  *
  * Exit codes: 0 done; 1 it failed, or a check found errors; 2 wrong usage; 3 no service; `run` has its command's own.
  */
-import { Command, CommanderError, InvalidArgumentError } from 'commander'
-import { Client } from '../control/client.ts'
-import {
-	parseCount,
-	parseFacilities,
-	parseName,
-	parseOwner,
-	parseParts,
-	parsePid,
-	parsePriority,
-	parseQuota,
-	parseRing,
-	parseSeverity,
-	parseSince,
-} from '../control/command/arguments.ts'
-import type { Priority, Understood } from '../control/command/arguments.ts'
+import { Command, CommanderError } from 'commander'
+import { parseName, parseOwner, parseParts, parsePid, parseQuota, parseRing } from '../control/command/arguments.ts'
 import { EXIT, fail } from '../control/command/context.ts'
-import type { Context } from '../control/command/context.ts'
-import type { AttachRequest } from '../control/service.ts'
 import type { CreateOptions } from '../control/command/pogs.ts'
+import type { AttachRequest } from '../control/service.ts'
 import { readVersion } from '../lib/version.ts'
-
-const DEFAULT_RUN_DIR = '/run/pogs'
-
-let exitCode: number = EXIT.ok
-
-/** Makes a parser of ours one of commander's. */
-function taking<T>(parse: (text: string) => Understood<T>): (text: string) => T {
-	return text => {
-		const understood = parse(text)
-		if ('value' in understood) return understood.value
-		throw new InvalidArgumentError(understood.expected)
-	}
-}
-
-interface GlobalOptions {
-	runDir?: string
-	json?: boolean
-}
-
-/** The options of all levels: `pogctl --json ls` and `pogctl ls --json` are the same. */
-function contextOf(command: Command, color = true): Context {
-	const levels: GlobalOptions[] = []
-	for (let level: Command | null = command; level !== null; level = level.parent)
-		levels.push(level.opts<GlobalOptions>())
-	const json = levels.some(options => options.json === true)
-	const named = levels.find(options => options.runDir !== undefined)?.runDir
-	const runDir = named ?? (process.env['POGS_RUN_DIR'] || DEFAULT_RUN_DIR)
-	const terminal = process.stdout.isTTY
-	const colour = color && terminal && !json && !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb'
-	return { runDir, json, terminal, colour, client: new Client(runDir), out: writeOut, err: writeErr }
-}
-
-/** At the reader's pace: a slow pager must not make us hold the log. */
-function writeOut(text: string): Promise<void> {
-	if (text === '' || process.stdout.write(text)) return Promise.resolve()
-	return new Promise(resolve => process.stdout.once('drain', resolve))
-}
-
-function writeErr(text: string): void {
-	process.stderr.write(text)
-}
-
-function examples(...lines: string[]): string {
-	return `\nExamples:\n${lines.map(line => `  $ ${line}\n`).join('')}`
-}
-
-/** A leaf or group with the options that every level has. */
-function withGlobals(command: Command): Command {
-	return command
-		.option('--run-dir <dir>', `run directory of the service (POGS_RUN_DIR, default ${DEFAULT_RUN_DIR})`)
-		.option('--json', 'output for machines: JSON on stdout, errors as JSON on stderr')
-}
+import { contextOf, examples, exit, leaf, taking, withGlobals, writeErr } from './frame.ts'
+import { addRecordWords } from './record-words.ts'
 
 const program = withGlobals(new Command('pogctl'))
 	.description('Manage private container logs: every container has a POG, its own system log.')
@@ -95,12 +30,6 @@ run passes on the exit code of its command (125 to 127: it did not start).
 `,
 	)
 
-function leaf(parent: Command, usage: string, summary: string, ...lines: string[]): Command {
-	return withGlobals(parent.command(usage))
-		.description(summary)
-		.addHelpText('after', examples(...lines))
-}
-
 leaf(
 	program,
 	'create',
@@ -117,20 +46,20 @@ leaf(
 	.option('--owner <uid:gid>', 'host ids that root of the container has', taking(parseOwner))
 	.action(async (name: string, options: CreateOptions, command: Command) => {
 		const { create } = await import('../control/command/pogs.ts')
-		exitCode = await create(contextOf(command), name, options)
+		exit.code = await create(contextOf(command), name, options)
 	})
 
 leaf(program, 'rm', 'remove POGs and their records', 'pogctl rm web db')
 	.argument('<name...>', 'POGs')
 	.action(async (names: string[], _options: unknown, command: Command) => {
 		const { remove } = await import('../control/command/pogs.ts')
-		exitCode = await remove(contextOf(command), names)
+		exit.code = await remove(contextOf(command), names)
 	})
 
 leaf(program, 'ls', 'list POGs; the host is 0', 'pogctl ls', 'pogctl ls --json | jq -r ".[].name"').action(
 	async (_options: unknown, command: Command) => {
 		const { list } = await import('../control/command/pogs.ts')
-		exitCode = await list(contextOf(command))
+		exit.code = await list(contextOf(command))
 	},
 )
 
@@ -138,65 +67,16 @@ leaf(program, 'show', 'show one POG in full, or the service', 'pogctl show web',
 	.argument('[name]', 'POG (default: the service itself)', taking(parseName))
 	.action(async (name: string | undefined, _options: unknown, command: Command) => {
 		const { show } = await import('../control/command/pogs.ts')
-		exitCode = await show(contextOf(command), name)
+		exit.code = await show(contextOf(command), name)
 	})
 
-interface LogsFlags {
-	all?: boolean
-	follow?: boolean
-	lines?: number
-	since?: number
-	facility?: number[]
-	severity?: number
-	color: boolean
-}
-
-leaf(
-	program,
-	'logs',
-	'print the records of a POG',
-	'pogctl logs web -f',
-	'pogctl logs web -n 20 --severity warning',
-	'pogctl logs --all --since 10m --facility auth,authpriv',
-)
-	.argument('[name]', 'POG', taking(parseName))
-	.option('-f, --follow', 'go on with new records until interrupted')
-	.option('-n, --lines <n>', 'only the last N that match', taking(parseCount))
-	.option('--since <time>', 'not older: 10m, 2h, 2025-11-21T22:00:01Z, epoch seconds', text =>
-		taking(word => parseSince(word, Date.now()))(text),
-	)
-	.option('--facility <names>', 'only these facilities, by comma', taking(parseFacilities))
-	.option('--severity <name>', 'this severity and more severe ones', taking(parseSeverity))
-	.option('--all', 'all POGs and the host, merged by time')
-	.option('--no-color', 'no colours on a terminal (NO_COLOR)')
-	.action(async (name: string | undefined, options: LogsFlags, command: Command) => {
-		if ((name === undefined) === (options.all !== true)) command.error('error: name one POG, or give --all')
-		process.on('SIGINT', () => process.exit(EXIT.sigint))
-		const { logs } = await import('../control/command/logs.ts')
-		exitCode = await logs(contextOf(command, options.color), name, options)
-	})
+addRecordWords(program)
 
 leaf(program, 'clear', 'empty the views of a POG', 'pogctl clear web')
 	.argument('<name>', 'POG', taking(parseName))
 	.action(async (name: string, _options: unknown, command: Command) => {
 		const { clear } = await import('../control/command/pogs.ts')
-		exitCode = await clear(contextOf(command), name)
-	})
-
-leaf(
-	program,
-	'write',
-	'write a record, or one for each line of stdin',
-	'pogctl write web -p local0.err "disk is full"',
-	'dmesg | pogctl write web -t dmesg',
-)
-	.argument('<name>', 'POG', taking(parseName))
-	.argument('[text...]', 'the message (default: lines of stdin)')
-	.option('-p, --priority <priority>', 'FACILITY.SEVERITY (default: user.notice)', taking(parsePriority))
-	.option('-t, --tag <tag>', 'name of the program', 'pogctl')
-	.action(async (name: string, words: string[], options: { priority?: Priority; tag: string }, command: Command) => {
-		const { write } = await import('../control/command/logs.ts')
-		exitCode = await write(contextOf(command), name, words, { tag: options.tag, ...options.priority })
+		exit.code = await clear(contextOf(command), name)
 	})
 
 leaf(program, 'resize', 'change the size of the ring; the newest records stay', 'pogctl resize web 1m')
@@ -204,7 +84,7 @@ leaf(program, 'resize', 'change the size of the ring; the newest records stay', 
 	.argument('<size>', '64k to 64m', taking(parseRing))
 	.action(async (name: string, sizeBytes: number, _options: unknown, command: Command) => {
 		const { resize } = await import('../control/command/pogs.ts')
-		exitCode = await resize(contextOf(command), name, sizeBytes)
+		exit.code = await resize(contextOf(command), name, sizeBytes)
 	})
 
 leaf(
@@ -219,14 +99,14 @@ leaf(
 	.option('--parts <list>', 'of kmsg, devlog, varlog, conf (default: all)', taking(parseParts))
 	.action(async (name: string, options: AttachRequest, command: Command) => {
 		const { attach } = await import('../control/command/pogs.ts')
-		exitCode = await attach(contextOf(command), name, options)
+		exit.code = await attach(contextOf(command), name, options)
 	})
 
 leaf(program, 'detach', 'take a POG out of its container; the POG stays', 'pogctl detach web')
 	.argument('<name>', 'POG', taking(parseName))
 	.action(async (name: string, _options: unknown, command: Command) => {
 		const { detach } = await import('../control/command/pogs.ts')
-		exitCode = await detach(contextOf(command), name)
+		exit.code = await detach(contextOf(command), name)
 	})
 
 interface InstallFlags {
@@ -248,7 +128,7 @@ leaf(
 	.option('--root <dir>', 'the root directory of another system')
 	.action(async (engine: string, options: InstallFlags, command: Command) => {
 		const { install } = await import('../control/command/install.ts')
-		exitCode = await install(contextOf(command), engine, options)
+		exit.code = await install(contextOf(command), engine, options)
 	})
 
 leaf(program, 'uninstall', 'take POGs out of the configuration of an engine', 'pogctl uninstall docker')
@@ -257,13 +137,13 @@ leaf(program, 'uninstall', 'take POGs out of the configuration of an engine', 'p
 	.option('--root <dir>', 'the root directory of another system')
 	.action(async (engine: string, options: InstallFlags, command: Command) => {
 		const { uninstall } = await import('../control/command/install.ts')
-		exitCode = await uninstall(contextOf(command), engine, options)
+		exit.code = await uninstall(contextOf(command), engine, options)
 	})
 
 leaf(program, 'doctor', 'what this host can do for POGs and what is missing, with the remedy', 'pogctl doctor').action(
 	async (_options: unknown, command: Command) => {
 		const { doctor } = await import('../control/command/doctor.ts')
-		exitCode = await doctor(contextOf(command))
+		exit.code = await doctor(contextOf(command))
 	},
 )
 
@@ -273,7 +153,7 @@ leaf(conf, 'get', 'print the configuration', 'pogctl conf get web > web.conf')
 	.argument('<name>', 'POG', taking(parseName))
 	.action(async (name: string, _options: unknown, command: Command) => {
 		const { getConf } = await import('../control/command/conf.ts')
-		exitCode = await getConf(contextOf(command), name)
+		exit.code = await getConf(contextOf(command), name)
 	})
 
 leaf(conf, 'set', 'set the configuration; exit code 1 when lines were skipped', 'pogctl conf set web web.conf')
@@ -281,14 +161,14 @@ leaf(conf, 'set', 'set the configuration; exit code 1 when lines were skipped', 
 	.argument('<file>', 'file, - for stdin')
 	.action(async (name: string, file: string, _options: unknown, command: Command) => {
 		const { setConf } = await import('../control/command/conf.ts')
-		exitCode = await setConf(contextOf(command), name, file)
+		exit.code = await setConf(contextOf(command), name, file)
 	})
 
 leaf(conf, 'edit', 'edit the configuration with $VISUAL, $EDITOR or vi', 'EDITOR=nano pogctl conf edit web')
 	.argument('<name>', 'POG', taking(parseName))
 	.action(async (name: string, _options: unknown, command: Command) => {
 		const { editConf } = await import('../control/command/conf.ts')
-		exitCode = await editConf(contextOf(command), name)
+		exit.code = await editConf(contextOf(command), name)
 	})
 
 leaf(
@@ -302,14 +182,14 @@ leaf(
 	.option('-v, --verbose', 'print the table of rules too')
 	.action(async (file: string, options: { verbose?: boolean }, command: Command) => {
 		const { checkConf } = await import('../control/command/conf.ts')
-		exitCode = await checkConf(contextOf(command), file, options)
+		exit.code = await checkConf(contextOf(command), file, options)
 	})
 
 leaf(conf, 'reset', 'back to the configuration of the host', 'pogctl conf reset web')
 	.argument('<name>', 'POG', taking(parseName))
 	.action(async (name: string, _options: unknown, command: Command) => {
 		const { resetConf } = await import('../control/command/conf.ts')
-		exitCode = await resetConf(contextOf(command), name)
+		exit.code = await resetConf(contextOf(command), name)
 	})
 
 interface RunFlags {
@@ -344,11 +224,11 @@ leaf(
 		const input = conf === undefined ? undefined : await (await import('../control/command/pogs.ts')).readInput(conf)
 		if (input !== undefined && 'problem' in input) {
 			fail(context, { status: 1, message: input.problem })
-			exitCode = EXIT.runFailed
+			exit.code = EXIT.runFailed
 			return
 		}
 		const { runCommand } = await import('../attach/run.ts')
-		exitCode = await runCommand({
+		exit.code = await runCommand({
 			runDir: context.runDir,
 			keep,
 			command: words,
@@ -388,7 +268,7 @@ try {
 	await program.parseAsync()
 } catch (error) {
 	if (!(error instanceof CommanderError)) throw error
-	exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage
+	exit.code = error.exitCode === 0 ? EXIT.ok : EXIT.usage
 }
 // What is still on its way to a pipe leaves before the process does.
-process.stdout.write('', () => process.exit(exitCode))
+process.stdout.write('', () => process.exit(exit.code))

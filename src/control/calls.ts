@@ -7,6 +7,7 @@
  */
 import type { Diagnostic } from '../lib/diagnostic.ts'
 import type { PogInfo, RecordInfo } from '../pog/info.ts'
+import type { EventFilter, PogEvent } from './events.ts'
 import type { AttachReport, AttachRequest, PogSpec, RecordFilter, ServiceInfo } from './service.ts'
 
 /** Text bytes that a ring may have. */
@@ -43,6 +44,8 @@ export interface Calls {
 	write: Call<Named, None, NewRecord, { seq: number }>
 	records: Call<Named, RecordFilter, undefined, AsyncIterable<RecordInfo>>
 	allRecords: Call<None, RecordFilter, undefined, AsyncIterable<RecordInfo>>
+	newest: Call<None, None, undefined, RecordInfo[]>
+	events: Call<None, EventFilter, undefined, AsyncIterable<PogEvent>>
 	readConf: Call<Named, None, undefined, { text: string; state: PogInfo['conf']['state']; diagnostics: Diagnostic[] }>
 	writeConf: Call<Named, None, { text: string }, { diagnostics: Diagnostic[] }>
 	resetConf: Call<Named, None, undefined, null>
@@ -79,6 +82,8 @@ export const CALLS: Readonly<Record<CallName, CallShape>> = {
 	write: { ...CREATE, path: '/v1/pogs/:name/records', summary: 'write a record' },
 	records: { ...GET, reply: 'lines', path: '/v1/pogs/:name/records', summary: 'records of a POG' },
 	allRecords: { ...GET, reply: 'lines', path: '/v1/records', summary: 'records of all POGs, by time' },
+	newest: { ...GET, path: '/v1/newest', summary: 'the newest record of each POG' },
+	events: { ...GET, reply: 'lines', path: '/v1/events', summary: 'what happened to POGs' },
 	readConf: { ...GET, path: '/v1/pogs/:name/conf', summary: 'configuration of a POG' },
 	writeConf: { ...PUT, path: '/v1/pogs/:name/conf', summary: 'set the configuration of a POG' },
 	resetConf: { ...DELETE, path: '/v1/pogs/:name/conf', summary: 'back to the default configuration' },

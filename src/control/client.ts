@@ -11,6 +11,7 @@ import { LineSplitter } from '../lib/lines.ts'
 import type { RecordInfo } from '../pog/info.ts'
 import { apiSocketPath, CALLS, socketPathProblem } from './calls.ts'
 import type { CallName, Calls, ErrorBody } from './calls.ts'
+import type { EventFilter, PogEvent } from './events.ts'
 import type { RecordFilter } from './service.ts'
 
 export interface ClientFailure {
@@ -23,8 +24,8 @@ export interface ClientFailure {
 }
 export type Answered<T> = { readonly value: T } | ClientFailure
 
-/** Records as they arrive, in batches. When the iteration is over, `failure` says whether it broke. */
-export interface RecordStream extends AsyncIterable<readonly RecordInfo[]> {
+/** What a stream carries as it arrives, in batches. When the iteration is over, `failure` says whether it broke. */
+export interface LineStream<T> extends AsyncIterable<readonly T[]> {
 	readonly failure: ClientFailure['failure'] | null
 }
 
@@ -35,7 +36,7 @@ type Part<N extends CallName, K extends 'params' | 'body'> = [Calls[N][K]] exten
 		: { [key in K]: Calls[N][K] }
 /** What a call needs: `params` where its path has some, `body` where it takes one. */
 export type Sent<N extends CallName> = Part<N, 'params'> & Part<N, 'body'>
-type PlainCall = Exclude<CallName, 'records' | 'allRecords'>
+type PlainCall = Exclude<CallName, 'records' | 'allRecords' | 'events'>
 
 export class Client {
 	readonly #runDir: string
@@ -64,14 +65,33 @@ export class Client {
 	}
 
 	/** Records of one POG, or of all merged by time when `name` is null; ends when `signal` aborts. */
-	async records(name: string | null, filter: RecordFilter, signal?: AbortSignal): Promise<Answered<RecordStream>> {
-		const call = name === null ? 'allRecords' : 'records'
+	async records(
+		name: string | null,
+		filter: RecordFilter,
+		signal?: AbortSignal,
+	): Promise<Answered<LineStream<RecordInfo>>> {
+		return name === null
+			? this.#lines('allRecords', {}, filter, signal)
+			: this.#lines('records', { name }, filter, signal)
+	}
+
+	/** What happened to POGs; ends when `signal` aborts. */
+	async events(filter: EventFilter, signal?: AbortSignal): Promise<Answered<LineStream<PogEvent>>> {
+		return this.#lines('events', {}, filter, signal)
+	}
+
+	async #lines<T>(
+		call: CallName,
+		params: object,
+		filter: RecordFilter | EventFilter,
+		signal?: AbortSignal,
+	): Promise<Answered<LineStream<T>>> {
 		const query = encodeFilter(filter)
-		const path = `${pathOf(call, name === null ? {} : { name })}${query === '' ? '' : `?${query}`}`
+		const path = `${pathOf(call, params)}${query === '' ? '' : `?${query}`}`
 		const answer = await this.#request(call, path, undefined, filter.follow === true ? 0 : this.#timeoutMs, signal)
 		if ('failure' in answer) return answer
 		const status = answer.value.statusCode ?? 0
-		if (status < 400) return { value: new Lines(answer.value, this.#broken().failure, signal) }
+		if (status < 400) return { value: new Lines<T>(answer.value, this.#broken().failure, signal) }
 		return refusal(status, (await readText(answer.value)) ?? '')
 	}
 
@@ -133,7 +153,7 @@ function pathOf(name: CallName, params: object = {}): string {
 	return CALLS[name].path.replace(':name', encodeURIComponent('name' in params ? String(params.name) : ''))
 }
 
-function encodeFilter(filter: RecordFilter): string {
+function encodeFilter(filter: RecordFilter | EventFilter): string {
 	const pairs = Object.entries(filter).filter(([, value]) => value !== undefined && value !== false)
 	return new URLSearchParams(pairs.map(([key, value]): [string, string] => [key, String(value)])).toString()
 }
@@ -167,7 +187,7 @@ function refusal(status: number, text: string): ClientFailure {
 	return { failure: { status, ...error } }
 }
 
-class Lines implements RecordStream {
+class Lines<T> implements LineStream<T> {
 	readonly #response: IncomingMessage
 	readonly #broken: ClientFailure['failure']
 	readonly #signal: AbortSignal | undefined
@@ -179,18 +199,18 @@ class Lines implements RecordStream {
 		this.#signal = signal
 	}
 
-	async *[Symbol.asyncIterator](): AsyncIterator<readonly RecordInfo[]> {
+	async *[Symbol.asyncIterator](): AsyncIterator<readonly T[]> {
 		const splitter = new LineSplitter()
 		try {
 			for await (const chunk of this.#response) {
-				const records: RecordInfo[] = []
+				const items: T[] = []
 				for (const line of splitter.push(chunk as Buffer)) {
 					const value = parseOr(line)
 					this.failure ??= this.#problemOf(value)
 					if (this.failure !== null) break
-					records.push(value as RecordInfo)
+					items.push(value as T)
 				}
-				if (records.length > 0) yield records
+				if (items.length > 0) yield items
 				if (this.failure !== null) return
 			}
 			if (splitter.overflowed || splitter.rest() !== '') this.failure = this.#broken

@@ -9,6 +9,7 @@ import { facilityByName } from '../record/facility.ts'
 import { severityByName } from '../record/severity.ts'
 import { RING_BYTES } from './calls.ts'
 import type { CallName, Calls, NewRecord } from './calls.ts'
+import type { EventFilter } from './events.ts'
 import { ATTACH_PARTS } from './service.ts'
 import type { AttachRequest, PogSpec, RecordFilter } from './service.ts'
 
@@ -93,6 +94,10 @@ const filter = z.strictObject({
 const recordFilter: z.ZodType<RecordFilter> = filter
 const filterOfAll: z.ZodType<RecordFilter> = filter.extend({ pogs })
 
+const eventFilter: z.ZodType<EventFilter> = filter
+	.pick({ last: true, sinceRealtimeUs: true, follow: true })
+	.extend({ pogs })
+
 const attachRequest: z.ZodType<AttachRequest> = z.strictObject({
 	pid: z
 		.int()
@@ -119,6 +124,8 @@ export const SCHEMAS: Schemas = {
 	write: { query: none, body: record },
 	records: { query: recordFilter, body: noBody },
 	allRecords: { query: filterOfAll, body: noBody },
+	newest: PLAIN,
+	events: { query: eventFilter, body: noBody },
 	readConf: PLAIN,
 	writeConf: { query: none, body: z.strictObject({ text: z.string() }) },
 	resetConf: PLAIN,

@@ -5,6 +5,7 @@
  * throws only for bugs.
  */
 import type { Diagnostic } from '../lib/diagnostic.ts'
+import type { EventFilter, PogEvent } from './events.ts'
 import type { PogInfo, RecordInfo } from '../pog/info.ts'
 
 /** An expected failure: `status` is the HTTP status, `message` names the thing and the remedy. */
@@ -103,4 +104,8 @@ export interface PogService {
 	detach(name: string): Promise<Outcome<AttachReport>>
 	/** Records in order of arrival; of all POGs and the host merged by time when `name` is null. Ends when `signal` aborts. */
 	records(name: string | null, filter: RecordFilter, signal: AbortSignal): Outcome<AsyncIterable<RecordInfo>>
+	/** The newest record of each POG that has one. */
+	newest(): RecordInfo[]
+	/** What happened to POGs, the newest few; ends when `signal` aborts. */
+	events(filter: EventFilter, signal: AbortSignal): Outcome<AsyncIterable<PogEvent>>
 }

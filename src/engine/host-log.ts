@@ -16,6 +16,8 @@ const EPIPE = 32
 export class HostLog {
 	readonly pog = HOST_NAME
 	lost = 0
+	/** Read already, to be given next. */
+	#newest: RecordInfo | undefined
 	readonly #fd = openPath('/dev/kmsg', O_RDONLY | O_NONBLOCK | O_CLOEXEC)
 	readonly #memory = allocate(RECORD_BYTES)
 	readonly #bootUs = Date.now() * 1e3 - Math.trunc(Number(process.hrtime.bigint() / 1000n))
@@ -27,6 +29,9 @@ export class HostLog {
 
 	next(): RecordInfo | undefined {
 		if (this.#fd < 0) return undefined
+		const newest = this.#newest
+		this.#newest = undefined
+		if (newest !== undefined) return newest
 		for (;;) {
 			const bytes = read(this.#fd, this.#memory.address, RECORD_BYTES)
 			if (bytes === -EPIPE) continue
@@ -34,6 +39,13 @@ export class HostLog {
 			const record = this.#parse(Buffer.from(this.#memory.buffer, 0, bytes).toString('latin1'))
 			if (record !== undefined) return record
 		}
+	}
+
+	/** Goes on with the newest record there is. */
+	skipToLast(): void {
+		let newest: RecordInfo | undefined
+		for (let record = this.next(); record !== undefined; record = this.next()) newest = record
+		this.#newest = newest
 	}
 
 	#parse(text: string): RecordInfo | undefined {

@@ -60,6 +60,7 @@ export class Lifecycle {
 		if (entry === undefined) return missing(containerId)
 		entry.status = 'running'
 		entry.pid = pid
+		this.#service.journal.add('started', entry, { pid })
 		// Not now: the container's own start comes first, and one that ends at once never pays.
 		setTimeout(() => void this.#chargeRing(entry), CHARGE_AFTER_MS).unref()
 		const watched = await this.#service.watch(entry, pid)
@@ -119,6 +120,7 @@ export class Lifecycle {
 
 	async #end(entry: TableEntry): Promise<void> {
 		if (entry.status === 'exited') return
+		this.#service.journal.add('exited', entry)
 		const { retainMs, retainCount } = this.#retention()
 		if (retainMs === 0 || retainCount === 0) return this.#remove(entry)
 		await this.#service.retire(entry)

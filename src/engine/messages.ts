@@ -5,6 +5,7 @@ import type { Diagnostic } from '../lib/diagnostic.ts'
 import type { PogFigures } from '../pog/describe.ts'
 import type { ConfState } from '../pog/configured.ts'
 import type { PogPolicy } from '../pog/limits.ts'
+import type { Noticed } from './pog-observer.ts'
 
 /** A POG whose mount, store and socket are there, to be served. */
 export interface ServeRequest {
@@ -76,6 +77,8 @@ export type ShardEvent =
 	| { event: 'exited'; id: number }
 	/** The container resized its ring: what it has now is not charged to it yet. */
 	| { event: 'resized'; id: number; textBytes: number }
+	/** Something to be told as an event of the POG. */
+	| ({ event: 'noticed'; id: number } & Noticed)
 	| { event: 'hostCommand'; command: number; line: string }
 
 /** How POGs are served: by the kernel's protocol, or through the package of that name. */

@@ -4,6 +4,7 @@
  */
 import { attachRunning, detachRunning } from '../attach/attach-running.ts'
 import { firstProcess, ownerOfProcess } from '../attach/process.ts'
+import type { EventFilter, PogEvent } from '../control/events.ts'
 import {
 	ATTACH_PARTS,
 	type AttachReport,
@@ -20,9 +21,10 @@ import { formatSize } from '../lib/size.ts'
 import type { PogInfo, RecordInfo } from '../pog/info.ts'
 import type { Rate } from '../pog/rate-limit.ts'
 import { geometry } from '../ring/layout.ts'
+import { EventJournal, goesBy } from './events.ts'
 import { describeHost, HOST_NAME, HostLog } from './host-log.ts'
-import type { CommandName, Commands, Transport } from './messages.ts'
-import { goesBy, PogTable, type TableEntry } from './pog-table.ts'
+import type { CommandName, Commands, ShardEvent, Transport } from './messages.ts'
+import { PogTable, type TableEntry } from './pog-table.ts'
 import type { HostPolicy } from './policy.ts'
 import { RecordReader } from './record-reader.ts'
 import { type RecordSource, streamRecords } from './record-stream.ts'
@@ -42,6 +44,9 @@ export interface EngineState {
 
 export class EngineService implements PogService {
 	readonly table = new PogTable()
+	readonly journal = new EventJournal()
+	/** Between their removal and the last word of the shard about them. */
+	readonly #leaving = new Map<number, TableEntry>()
 	readonly #shard: ShardClient
 	readonly #state: EngineState
 
@@ -124,16 +129,27 @@ export class EngineService implements PogService {
 			this.table.release(spec.name)
 			return answer
 		}
-		return { value: this.table.info(this.table.add(id, spec, store), answer.value) }
+		const entry = this.table.add(id, spec, store)
+		this.journal.add('created', entry, { ringBytes, state: answer.value.conf.state })
+		return { value: this.table.info(entry, answer.value) }
 	}
 
 	remove(name: string): Promise<Outcome<null>> {
 		return this.#withPog(name, async entry => {
 			this.table.remove(entry)
+			this.#leaving.set(entry.id, entry)
 			const answer = await this.#ask('remove', { id: entry.id })
+			this.#leaving.delete(entry.id)
+			this.journal.add('removed', entry)
 			releaseStore(this.#state.runDir, entry.name)
 			return answer
 		})
+	}
+
+	/** The shard noticed something about a POG. */
+	noticed({ id, kind, fields }: Extract<ShardEvent, { event: 'noticed' }>): void {
+		const entry = this.table.byId(id) ?? this.#leaving.get(id)
+		if (entry !== undefined) this.journal.add(kind, entry, fields)
 	}
 
 	/** Moves the ring of a POG into a file that was allocated for it. */
@@ -201,6 +217,7 @@ export class EngineService implements PogService {
 			}
 			entry.attached = { pid: request.pid, parts: attach }
 			entry.status = 'running'
+			this.journal.add('attached', entry, { pid: request.pid })
 			await this.watch(entry, firstProcess(request.pid))
 			return { value: { done: outcome.value, left: outcome.left } }
 		})
@@ -214,6 +231,7 @@ export class EngineService implements PogService {
 			if ('problem' in outcome) return failure(422, outcome.problem)
 			delete entry.attached
 			entry.status = 'created'
+			this.journal.add('detached', entry, { pid })
 			return { value: { done: outcome.value, left: outcome.left } }
 		})
 	}
@@ -240,6 +258,24 @@ export class EngineService implements PogService {
 		}
 		const host = wanted === undefined || wanted.some(isHost) ? [new HostLog()] : []
 		return { value: streamRecords([...host, ...fresh()], filter, signal, fresh) }
+	}
+
+	events(filter: EventFilter, signal: AbortSignal): Outcome<AsyncIterable<PogEvent>> {
+		return { value: this.journal.stream(filter, signal) }
+	}
+
+	newest(): RecordInfo[] {
+		const sources: (HostLog | RecordReader)[] = [new HostLog()]
+		for (const entry of this.table.entries) {
+			const reader = this.#reader(entry)
+			if (reader !== undefined) sources.push(reader)
+		}
+		return sources.flatMap(source => {
+			source.skipToLast()
+			const record = source.next()
+			source.close()
+			return record ?? []
+		})
 	}
 
 	#reader(entry: TableEntry | undefined): RecordReader | undefined {

@@ -20,13 +20,8 @@ export interface TableEntry {
 	attached?: { readonly pid: number; readonly parts: ReadonlySet<AttachPart> }
 }
 
-/** Whether a word of the host's means this POG, also one that was not there yet when the word was given. */
-export function goesBy({ name, id, containerId }: TableEntry, word: string): boolean {
-	return name === word || String(id) === word || (word.length >= MIN_PREFIX && containerId.startsWith(word))
-}
-
 /** Fewer characters of a container's id say nothing. */
-const MIN_PREFIX = 4
+export const MIN_PREFIX = 4
 
 export class PogTable {
 	readonly #byName = new Map<string, TableEntry>()

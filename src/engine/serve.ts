@@ -63,6 +63,7 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 		event => {
 			if (event.event === 'hostCommand') void obey(event.command, event.line)
 			else if (event.event === 'resized') void lifecycle.resized(event.id)
+			else if (event.event === 'noticed') service.noticed(event)
 			else if (event.event === 'exited') void lifecycle.processEnded(event.id)
 			else hear(event, log, features)
 		},
@@ -148,7 +149,7 @@ function unmountControl(runDir: string): void {
 	} catch {}
 }
 
-type OtherEvent = Exclude<ShardEvent, { event: 'hostCommand' } | { event: 'exited' } | { event: 'resized' }>
+type OtherEvent = Exclude<ShardEvent, { event: 'hostCommand' | 'exited' | 'resized' | 'noticed' }>
 
 function hear(event: OtherEvent, log: Log, features: Record<string, string | number | boolean>): void {
 	switch (event.event) {

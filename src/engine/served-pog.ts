@@ -17,6 +17,7 @@ import type { Backing } from '../vfs/backing.ts'
 import { PogTree } from '../vfs/pog-tree.ts'
 import type { ServeRequest } from './messages.ts'
 import type { Link } from './link.ts'
+import { PogObserver } from './pog-observer.ts'
 import type { Endpoint } from './reactor.ts'
 import { adoptRing, closeRing, createRing, resizeRing } from './ring-file.ts'
 import { readIncludes } from './includes.ts'
@@ -28,6 +29,7 @@ export class ServedPog {
 	readonly link: Link
 	readonly log: Endpoint
 	readonly syslog: SyslogCalls
+	readonly observer: PogObserver
 	readonly #tree: PogTree
 	readonly #request: ServeRequest
 	readonly #onResized: (textBytes: number) => void
@@ -41,6 +43,7 @@ export class ServedPog {
 		const devLog = new DevLog(request.logFd, pog, context.batch)
 		this.log = { fd: request.logFd, turn: () => devLog.receive(), over: () => {} }
 		this.syslog = new SyslogCalls(pog, context.desk)
+		this.observer = new PogObserver(pog)
 	}
 
 	get containerId(): string {

@@ -88,7 +88,10 @@ export class Shard {
 		this.#handlers = this.#commands()
 		this.#reactor.add({ fd: data.wakeFd, turn: () => this.#receive(data.wakeFd), over: () => this.#reactor.stop() })
 		this.#reactor.every(TICK_MS, () => {
-			for (const { pog } of this.#pogs.values()) pog.tick()
+			for (const served of this.#pogs.values()) {
+				served.pog.tick()
+				this.#observe(served)
+			}
 		})
 	}
 
@@ -250,7 +253,13 @@ export class Shard {
 		return describePog(served.pog)
 	}
 
-	#unwatch({ pog, link, log }: ServedPog): void {
+	#observe({ pog: { id }, observer }: ServedPog, last = false): void {
+		observer.look(noticed => this.#tell({ event: 'noticed', id, ...noticed }), last)
+	}
+
+	#unwatch(served: ServedPog): void {
+		const { pog, link, log } = served
+		this.#observe(served, true)
 		this.#news.forget(pog)
 		if (link.endpoint !== null) this.#reactor.remove(link.endpoint)
 		this.#reactor.remove(log)

@@ -42,6 +42,8 @@ export class Configured {
 	state: ConfState = 'default'
 	diagnostics: readonly Diagnostic[] = []
 	rules = 0
+	/** Counts texts that were put in force, or refused, after the first. */
+	generation = 0
 	routes: Routes
 	readIncludes: ReadIncludes = () => []
 	/** Called when the set of views may have changed. */
@@ -91,6 +93,7 @@ export class Configured {
 
 	#apply(): readonly Diagnostic[] {
 		const parsed = this.#parse(this.text)
+		this.generation++
 		this.diagnostics = parsed.diagnostics
 		if (parsed.usable) {
 			this.state = this.#own ? 'own' : 'default'

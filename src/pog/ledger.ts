@@ -34,6 +34,10 @@ export class Ledger {
 		this.#floats[at] = (this.#floats[at] ?? 0) + records
 	}
 
+	dropped(reason: DropReason): number {
+		return this.#floats[FIELD.drops + REASON_INDEX[reason]] ?? 0
+	}
+
 	accepted(): Record<Origin, number> {
 		return Object.fromEntries(ORIGINS.map((o, i) => [o, this.#floats[FIELD.accepted + i] ?? 0])) as Record<
 			Origin,

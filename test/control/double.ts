@@ -4,6 +4,7 @@
  * Deterministic: times and ids are fixed, so that outputs can be compared to the byte.
  */
 import { EventEmitter, once } from 'node:events'
+import type { EventFilter, PogEvent } from '../../src/control/events.ts'
 import type {
 	AttachReport,
 	AttachRequest,
@@ -70,6 +71,8 @@ export class ServiceDouble implements PogService {
 	readonly confs = new Map<string, string>()
 	/** Filters and signals that `records` was given. */
 	readonly asked: { name: string | null; filter: RecordFilter; signal: AbortSignal }[] = []
+	readonly happened: PogEvent[] = []
+	readonly askedEvents: { filter: EventFilter; signal: AbortSignal }[] = []
 	/** Thrown by the next call: a bug of the service. */
 	bug: Error | null = null
 	readonly #news = new EventEmitter()
@@ -185,6 +188,33 @@ export class ServiceDouble implements PogService {
 		this.asked.push({ name, filter, signal })
 		if (name !== null && !this.pogs.has(name)) return failure(404, `There is no POG "${name}"`)
 		return { value: this.#follow(name, filter, signal) }
+	}
+
+	newest(): RecordInfo[] {
+		this.#maybeThrow()
+		return [...this.pogs.keys()].flatMap(name => this.stored.findLast(record => record.pog === name) ?? [])
+	}
+
+	happen(event: PogEvent): void {
+		this.happened.push(event)
+		this.#news.emit('record')
+	}
+
+	events(filter: EventFilter, signal: AbortSignal): Outcome<AsyncIterable<PogEvent>> {
+		this.askedEvents.push({ filter, signal })
+		return { value: this.#followEvents(filter, signal) }
+	}
+
+	async *#followEvents(filter: EventFilter, signal: AbortSignal): AsyncGenerator<PogEvent> {
+		let at = filter.last === undefined ? 0 : Math.max(0, this.happened.length - filter.last)
+		for (;;) {
+			const event = this.happened[at]
+			if (event !== undefined) {
+				at++
+				yield event
+			} else if (filter.follow !== true || signal.aborted) return
+			else await once(this.#news, 'record', { signal }).catch(() => undefined)
+		}
 	}
 
 	async *#follow(name: string | null, filter: RecordFilter, signal: AbortSignal): AsyncGenerator<RecordInfo> {

@@ -37,6 +37,12 @@ export function parseCount(text: string): Understood<number> {
 	return /^[0-9]{1,9}$/.test(text) ? { value: Number(text) } : { expected: 'Expected a whole number' }
 }
 
+/** Seconds, as milliseconds. */
+export function parseDelay(text: string): Understood<number> {
+	const seconds = /^[0-9]{1,4}(\.[0-9]{1,3})?$/.test(text) ? Number(text) : 0
+	return seconds >= 0.1 ? { value: seconds * 1000 } : { expected: 'Expected seconds, 0.1 or more' }
+}
+
 export function parseSince(text: string, nowMs: number): Understood<number> {
 	const realtimeUs = parseInstant(text, nowMs)
 	if (realtimeUs === undefined) return { expected: `Expected ${INSTANT_FORMS}` }

@@ -12,6 +12,25 @@ const RED_BOLD = '\x1b[1;31m'
 /** SGR sequences by severity, emerg to debug. */
 const COLOURS = [RED_BOLD, RED_BOLD, RED_BOLD, '\x1b[31m', '\x1b[33m', '\x1b[1m', '', '\x1b[2m'] as const
 const RESET = '\x1b[0m'
+/** Colours of names, so that each POG keeps its own: none that severities have. The host is bold. */
+const NAME_COLOURS = [
+	'\x1b[36m',
+	'\x1b[32m',
+	'\x1b[35m',
+	'\x1b[34m',
+	'\x1b[96m',
+	'\x1b[92m',
+	'\x1b[95m',
+	'\x1b[94m',
+] as const
+const HOST_COLOUR = '\x1b[1m'
+
+/** The same name has the same colour, in every run. */
+export function nameColour(name: string): string {
+	let sum = 0
+	for (let i = 0; i < name.length; i++) sum = (sum * 31 + name.charCodeAt(i)) % 65_521
+	return name === 'host' ? HOST_COLOUR : (NAME_COLOURS[sum % NAME_COLOURS.length] ?? '')
+}
 
 export interface LineStyle {
 	colour: boolean
@@ -19,14 +38,16 @@ export interface LineStyle {
 	nameWidth?: number
 }
 
-/** Renders records; keeps the text of the last second, which most records share. */
+/** Renders records. */
 export class LineRenderer {
 	readonly #style: LineStyle
-	#second = Number.NaN
-	#time = ''
+	readonly #clock = new LineClock()
+	/** Grows with the names that come. */
+	#nameWidth: number
 
 	constructor(style: LineStyle) {
 		this.#style = style
+		this.#nameWidth = style.nameWidth ?? 0
 	}
 
 	/** With its newline. */
@@ -39,11 +60,20 @@ export class LineRenderer {
 		const text = `${head}${printable(record.text)}`
 		const start = colour ? (COLOURS[record.severity] ?? '') : ''
 		const body = start === '' ? text : `${start}${text}${RESET}`
-		const time = this.#timeOf(record.realtimeUs)
-		return nameWidth === undefined ? `${time} ${name} ${body}\n` : `${name.padEnd(nameWidth)} | ${time} ${body}\n`
+		const time = this.#clock.timeOf(record.realtimeUs)
+		if (nameWidth === undefined) return `${time} ${name} ${body}\n`
+		this.#nameWidth = Math.max(this.#nameWidth, name.length)
+		const padded = name.padEnd(this.#nameWidth)
+		return `${colour ? `${nameColour(name)}${padded}${RESET}` : padded} | ${time} ${body}\n`
 	}
+}
 
-	#timeOf(realtimeUs: number): string {
+/** Local times as syslog writes them; keeps the text of the last second, which most records share. */
+export class LineClock {
+	#second = Number.NaN
+	#time = ''
+
+	timeOf(realtimeUs: number): string {
 		const second = Math.floor(realtimeUs / 1e6)
 		if (second !== this.#second) {
 			const date = new Date(second * 1000)

@@ -12,6 +12,9 @@ export interface LogsOptions {
 	follow?: boolean
 	lines?: number
 	since?: number
+	until?: number
+	grep?: string
+	pog?: readonly string[]
 	facility?: readonly number[]
 	severity?: number
 }
@@ -21,6 +24,9 @@ export async function logs(context: Context, name: string | undefined, options: 
 	const filter: RecordFilter = {
 		...(options.lines !== undefined && { last: options.lines }),
 		...(options.since !== undefined && { sinceRealtimeUs: options.since }),
+		...(options.until !== undefined && { untilRealtimeUs: options.until }),
+		...(options.grep !== undefined && { text: options.grep }),
+		...(options.pog !== undefined && { pogs: options.pog }),
 		...(options.facility !== undefined && { facilities: options.facility }),
 		...(options.severity !== undefined && { severity: options.severity }),
 		...(options.follow === true && { follow: true }),
@@ -29,7 +35,8 @@ export async function logs(context: Context, name: string | undefined, options: 
 	if (name === undefined && !context.json) {
 		const answer = await context.client.call('list', {})
 		if ('failure' in answer) return fail(context, answer.failure)
-		nameWidth = Math.max(...answer.value.map(pog => pog.name.length), 4)
+		const shown = options.pog ?? answer.value.map(pog => pog.name)
+		nameWidth = Math.max(...shown.map(each => each.length), 4)
 	}
 	const answer = await context.client.records(name ?? null, filter)
 	if ('failure' in answer) return fail(context, answer.failure)
