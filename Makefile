@@ -86,7 +86,7 @@ scripts:
 		else echo '-- shell scripts: skipped (apt-get install shellcheck)'; fi
 
 .PHONY: test
-test: unit e2e ## all tests: unit, property, end to end
+test: unit e2e e2e-native ## all tests: unit, property, end to end on both transports
 
 .PHONY: unit
 unit: $(MODULES) ## tests that need no privileges and no device
@@ -96,6 +96,13 @@ unit: $(MODULES) ## tests that need no privileges and no device
 .PHONY: e2e
 e2e: build ## real mounts and real programs (root; installs the programs it wants by apt)
 	@echo '-- end-to-end tests'
+	@sh test/install-packages.sh
+	@timeout -k 10 $(E2E_SECONDS) npx ava --config ava.e2e.config.js $(AVA_FLAGS) $(filter test/e2e/%,$(FILES))
+
+.PHONY: e2e-native
+e2e-native: export POGS_TEST_TRANSPORT := fuse-native
+e2e-native: build ## the same through fuse-native (docs/transports.md); skipped without the package or libfuse 2
+	@echo '-- end-to-end tests, through fuse-native'
 	@sh test/install-packages.sh
 	@timeout -k 10 $(E2E_SECONDS) npx ava --config ava.e2e.config.js $(AVA_FLAGS) $(filter test/e2e/%,$(FILES))
 

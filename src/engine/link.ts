@@ -18,5 +18,5 @@ export interface Link {
 	close(): void
 }
 
-/** Serves `tree` for a POG by another transport than the kernel's protocol. */
-export type Connect = (request: ServeRequest, tree: Filesystem, log: (fault: Fault) => void) => Link
+/** Serves `tree` for a POG by another transport than the kernel's protocol. `onGone`: somebody else has removed its mount. */
+export type Connect = (request: ServeRequest, tree: Filesystem, log: (fault: Fault) => void, onGone: () => void) => Link

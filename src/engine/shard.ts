@@ -75,7 +75,7 @@ export class Shard {
 			pogctl: data.pogctl,
 			desk: new SyslogDesk(),
 			connect: (request, tree, onGone) => {
-				if (connect !== undefined) return connect(request, tree, fault => this.#report(request.name, fault))
+				if (connect !== undefined) return connect(request, tree, fault => this.#report(request.name, fault), onGone)
 				const session = this.#newSession(request, tree, (protocol, features) =>
 					this.#tell({ event: 'negotiated', protocol, features }),
 				)

@@ -149,6 +149,8 @@ export interface Features {
 	readonly passthrough: boolean
 	readonly resend: boolean
 	readonly atomicTrunc: boolean
+	/** Every `Caller` is the owner, whoever asks: only modes tell one from another. */
+	readonly anonymous?: boolean
 	readonly maxWriteBytes: number
 }
 

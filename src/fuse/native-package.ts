@@ -5,6 +5,8 @@
  * (READ and WRITE: the number of bytes) and the result. It runs on the default event loop only: the main thread's.
  */
 import { createRequire } from 'node:module'
+import { ENOTCONN } from '../lib/errno.ts'
+import { FUSE_TYPE } from '../sys/mount.ts'
 
 /** What an operation answers with. */
 export type Done = (outcome: number, result?: unknown, more?: unknown) => void
@@ -54,7 +56,7 @@ export interface NativeOperations {
 	rmdir(path: string, done: Done): void
 }
 
-export interface NativeMountOptions {
+interface NativeMountOptions {
 	fsname: string
 	allowOther: boolean
 	defaultPermissions: boolean
@@ -65,9 +67,31 @@ export interface NativeMountOptions {
 	timeout: false
 }
 
+/** The package cannot name them, but libfuse knows them: they ride on the text of another option. */
+const LIBFUSE_OPTIONS = [
+	'direct_io',
+	'atomic_o_trunc',
+	'big_writes',
+	'noatime',
+	`subtype=${FUSE_TYPE.slice('fuse.'.length)}`,
+]
+
+/** What a POG's mount is mounted with: nothing is kept but by us, and the kernel checks the modes. */
+export function mountOptions(fsname: string): NativeMountOptions {
+	return {
+		fsname: [fsname, ...LIBFUSE_OPTIONS].join(','),
+		allowOther: true,
+		defaultPermissions: true,
+		attrTimeout: '0',
+		entryTimeout: '0',
+		timeout: false,
+	}
+}
+
 /** A mount of the package's. It cannot unmount without a program of libfuse's: `sys/mount.ts` does that. */
 export interface PackageMount {
-	readonly ops: NativeOperations
+	/** Looked at anew for each request. */
+	ops: NativeOperations
 	mount(done: (error: Error | null) => void): void
 	/** Asks `getattr` and loses the handle on the way. */
 	_op_fgetattr(signal: (outcome: number, stat?: Uint32Array) => void, path: string, fd: number): void
@@ -83,13 +107,25 @@ export type FuseNative = new (
 
 /** Gives `fgetattr` its handle: the package has an operation of that name, and calls another one. */
 export function keepHandles(mount: PackageMount): PackageMount {
-	const { ops } = mount
 	mount._op_fgetattr = (signal, path, fd) => {
+		const { ops } = mount
 		// What turns attributes into the package's own form is in `_op_getattr`, which asks once and at once.
 		const getattr = (asked: string, done: Done): void => ops.fgetattr(asked, fd, done)
 		mount._op_getattr.call({ ops: { ...ops, getattr } }, signal, path)
 	}
 	return mount
+}
+
+const refuse = (...args: unknown[]): void => (args.at(-1) as Done)(-ENOTCONN)
+let refusals: NativeOperations | undefined
+
+/**
+ * Lets go of the operations and of all they hold: the package keeps its own object, some kilobytes, for the life of the
+ * process. Whoever still has the mount gets ENOTCONN.
+ */
+export function endOperations(mount: PackageMount): void {
+	refusals ??= Object.fromEntries(Object.keys(mount.ops).map(name => [name, refuse])) as unknown as NativeOperations
+	mount.ops = refusals
 }
 
 /** The package; or why it cannot be had, and what would help. */

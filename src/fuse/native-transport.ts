@@ -8,9 +8,8 @@
  * wait answers EAGAIN. A throw in an operation ends that request with EIO and nothing else. After `close` the tree is not
  * asked any more.
  */
-import { EAGAIN, EBADF, EINVAL, EIO, ENOTCONN, EOPNOTSUPP } from '../lib/errno.ts'
+import { EAGAIN, EBADF, EINVAL, EIO, EOPNOTSUPP } from '../lib/errno.ts'
 import { allocate, unmap } from '../sys/memory.ts'
-import { FUSE_TYPE } from '../sys/mount.ts'
 import {
 	type AttrChange,
 	type Connection,
@@ -23,7 +22,15 @@ import {
 	type StatFs,
 } from './filesystem.ts'
 import { FATTR_ATIME, FATTR_FH, FATTR_GID, FATTR_MODE, FATTR_MTIME, FATTR_SIZE, FATTR_UID } from './flags.ts'
-import { type Done, type FuseNative, keepHandles, type NativeOperations } from './native-package.ts'
+import {
+	type Done,
+	endOperations,
+	type FuseNative,
+	keepHandles,
+	mountOptions,
+	type NativeOperations,
+	type PackageMount,
+} from './native-package.ts'
 import { BufferReply, toStat } from './native-reply.ts'
 import { emptyAttr, type Hold, Paths, toBytes, toText } from './native-paths.ts'
 import type { Fault } from './session.ts'
@@ -38,14 +45,6 @@ export interface NativeOptions {
 	readonly log: (fault: Fault) => void
 }
 
-/** The package cannot name them, but libfuse knows them: they ride on the text of another option. */
-const LIBFUSE_OPTIONS = [
-	'direct_io',
-	'atomic_o_trunc',
-	'big_writes',
-	'noatime',
-	`subtype=${FUSE_TYPE.slice('fuse.'.length)}`,
-]
 /** What libfuse 2 takes in one write. */
 const MAX_WRITE_BYTES = 128 * 1024
 const MAX_FAULTS = 32
@@ -59,6 +58,7 @@ const FEATURES: Features = {
 	passthrough: false,
 	resend: false,
 	atomicTrunc: true,
+	anonymous: true,
 	maxWriteBytes: MAX_WRITE_BYTES,
 }
 
@@ -82,6 +82,7 @@ export class NativeMount implements Connection {
 	readonly #attr = emptyAttr()
 	readonly #reply = new BufferReply()
 	readonly #memory = allocate(MAX_WRITE_BYTES)
+	#package: PackageMount | undefined
 	#nextFd = 1
 	#requests = 0
 	#faults = 0
@@ -98,15 +99,8 @@ export class NativeMount implements Connection {
 	/** Mounts; null when the kernel has been answered, or why not. */
 	mount(fuseNative: FuseNative): Promise<string | null> {
 		const { mountPoint, fsname } = this.#options
-		const options = {
-			fsname: [fsname, ...LIBFUSE_OPTIONS].join(','),
-			allowOther: true,
-			defaultPermissions: true,
-			attrTimeout: '0',
-			entryTimeout: '0',
-			timeout: false,
-		} as const
-		const mount = keepHandles(new fuseNative(mountPoint, this.#operations(), options))
+		const mount = keepHandles(new fuseNative(mountPoint, this.#operations(), mountOptions(fsname)))
+		this.#package = mount
 		return new Promise(resolve =>
 			mount.mount(error =>
 				resolve(error === null ? null : `Cannot mount FUSE on ${mountPoint} through fuse-native: ${error.message}`),
@@ -118,6 +112,7 @@ export class NativeMount implements Connection {
 	close(): void {
 		if (this.#closed) return
 		this.#closed = true
+		if (this.#package !== undefined) endOperations(this.#package)
 		this.#open.clear()
 		this.#filesystem.destroy()
 		unmap(this.#memory)
@@ -133,7 +128,6 @@ export class NativeMount implements Connection {
 
 	/** Carries out one operation: its outcome, or EIO when it threw. */
 	#run(operation: string, body: () => number): number {
-		if (this.#closed) return -ENOTCONN
 		try {
 			return body()
 		} catch (cause) {

@@ -15,6 +15,7 @@ const waitCall = bind('int epoll_wait(int, int64_t, int, int)')
 const waitBesideCall = bindBeside('int epoll_wait(int, int64_t, int, int)')
 
 export const EPOLLIN = 0x001
+export const EPOLLPRI = 0x002
 
 const EPOLL_CLOEXEC = 0o2000000
 const EPOLL_CTL_ADD = 1

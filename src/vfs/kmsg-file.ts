@@ -14,6 +14,8 @@ import type { KmsgReaders } from './kmsg-readers.ts'
 import { OpenFile } from './open-file.ts'
 import { WriteLimit } from './write-limit.ts'
 
+/** What stat says: a file of no size would be empty to sendfile(2). */
+export const KMSG_SIZE_BYTES = 8192
 /** Further apart than the longest record is long, and never 0. */
 const STRIDE = 8192
 /** PRINTKRB_RECORD_MAX: the longest write. */
@@ -32,6 +34,8 @@ export class KmsgFile extends OpenFile {
 	/** A ring sequence number at or before the record to read next. */
 	#hint = 0
 	#expect = 0
+	/** The last that was asked for is the end, and nothing was read since. */
+	#atEnd = false
 	#kernelHandle = -1
 	readonly #limit = new WriteLimit()
 	readonly #processName: (hostPid: number) => string
@@ -49,6 +53,9 @@ export class KmsgFile extends OpenFile {
 		// splice and sendfile: the kernel's device has none, and programs then fall back to read(2).
 		if (request.cached) return -EINVAL
 		const { log } = this.#readers
+		// Who looks the file up between the question for the end and the answer leaves the kernel with its size instead.
+		if (this.#atEnd && request.offset === KMSG_SIZE_BYTES) this.#expect = request.offset
+		this.#atEnd = false
 		if (request.offset !== this.#expect) {
 			const seq = seekTarget(request.offset, log.oldest, log.next)
 			if (seq < 0) return seq
@@ -128,10 +135,13 @@ export class KmsgFile extends OpenFile {
 	}
 
 	override seekEnd(): number {
-		return this.#moveTo(this.#readers.log.next)
+		const end = this.#moveTo(this.#readers.log.next)
+		this.#atEnd = true
+		return end
 	}
 
 	#moveTo(kmsgSeq: number): number {
+		this.#atEnd = false
 		this.#kmsgSeq = kmsgSeq
 		this.#expect = (kmsgSeq + 1) * STRIDE
 		return this.#expect

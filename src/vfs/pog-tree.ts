@@ -31,7 +31,7 @@ import type { Backing } from './backing.ts'
 import { ConfDraft, ConfFile } from './conf-file.ts'
 import { CtlFile, type PogActions } from './ctl-file.ts'
 import { Handles } from './handles.ts'
-import { KmsgFile } from './kmsg-file.ts'
+import { KMSG_SIZE_BYTES, KmsgFile } from './kmsg-file.ts'
 import { KmsgReaders } from './kmsg-readers.ts'
 import { appIno, fillFixedAttr, fixedNode, isAppNode, isName, NODE, S_IFDIR } from './nodes.ts'
 import type { AppNode } from './app-nodes.ts'
@@ -51,7 +51,6 @@ const O_EXCL = 0o200
 const O_TRUNC = 0o1000
 const POLLNVAL = 0x20
 const DIRECTORY_VALID_MS = 1000
-const KMSG_SIZE_BYTES = 8192
 
 export interface TreeOptions {
 	backing: Backing
@@ -155,6 +154,9 @@ export class PogTree implements Filesystem {
 		fillFixedAttr(attr, fixed, this.#pog.owner, this.#pog.createdUs)
 		// Not 0: sendfile(2), which busybox cat tries first, would take the log for an empty file without asking us.
 		if (node === NODE.devKmsg || node === NODE.procKmsg) attr.size = KMSG_SIZE_BYTES
+		// Where it is not known who opens, the mode has to say no.
+		const restricted = this.#pog.printk.dmesgRestrict !== 0 && this.#connection.features.anonymous === true
+		if (node === NODE.devKmsg && restricted) attr.mode &= ~0o077
 		if (node === NODE.syslogConf) {
 			attr.size = this.#conf.sizeBytes
 			attr.mtimeUs = attr.ctimeUs = this.#conf.mtimeUs

@@ -55,7 +55,7 @@ test.serial('every argument check and every refusal is as on the machine itself'
 	t.regex(ours, /^root 2 kernel -14$/m)
 })
 
-test.serial('the other setting of dmesg_restrict decides what is free', async t => {
+needs('setpriv', 'dmesg')('the other setting of dmesg_restrict decides what is free', async t => {
 	const free = await inside(`
 		echo '<6>free' >/dev/kmsg
 		setpriv --reuid 1000 --clear-groups $caller call 3 100
@@ -127,18 +127,21 @@ test.serial('readers that were killed take nothing along, and the next one gets 
 	t.is(timeless(said), `${'<14>[ 1234.123456] for who is left\n'.length}\n<14>[time] for who is left\n0\n`)
 })
 
-test.serial('READ and /proc/kmsg share one position, READ_CLEAR and SEEK_DATA one clear point', async t => {
-	const said = await inside(`
+needs('setpriv', 'dmesg')(
+	'READ and /proc/kmsg share one position, READ_CLEAR and SEEK_DATA one clear point',
+	async t => {
+		const said = await inside(`
 		echo '<6>one' >/dev/kmsg; echo '<6>two' >/dev/kmsg
 		head -c 23 /proc/kmsg >/dev/null; $caller call 9 | sed 's/2[0-9]/one record/'
 		$caller call 4 4096 >/dev/null
 		dmesg; dmesg -S
 		echo '<6>three' >/dev/kmsg
 		dmesg | sed 's/.*] //'; $caller call 2 10 >/dev/null; timeout 1 cat /proc/kmsg | tail -1 | sed 's/.*] //'`)
-	t.is(said, 'one record\nthree\nthree\n')
-})
+		t.is(said, 'one record\nthree\nthree\n')
+	},
+)
 
-test.serial(
+needs('setpriv', 'dmesg')(
 	"util-linux dmesg -S, -C, -c, -n, -D and -E do to the container's log what they do to a kernel's",
 	async t => {
 		const host = readFileSync('/proc/sys/kernel/printk', 'latin1')

@@ -4,19 +4,24 @@
  *
  * Everything else it has to do as the kernel's protocol does: POGS_TEST_TRANSPORT=fuse-native runs the other suites on it.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { loadFuseNative } from '../../src/fuse/native-package.ts'
-import { find, PYTHON, run, TOP, until } from '../helpers/programs.ts'
+import { find, output, PYTHON, run, TOP, until } from '../helpers/programs.ts'
 import { type Pog, type Service, startService } from '../helpers/service.ts'
+import { TRANSPORT } from '../helpers/transport.ts'
 
 const missing = loadFuseNative()
 const possible = typeof missing !== 'string'
 
 let service: Service
 let count = 0
+
+if (!possible && TRANSPORT !== 'kernel') {
+	test.skip('every other suite through fuse-native (needs fuse-native and libfuse 2)', () => {})
+}
 
 test.before(async t => {
 	if (possible) service = await startService({ args: ['--transport', 'fuse-native'] })
@@ -59,32 +64,37 @@ for path in '/dev/kmsg', '/proc/kmsg':
     began = time.monotonic()
     first = told(lambda: os.read(fd, 8192))
     fcntl.fcntl(fd, fcntl.F_SETFL, os.O_NONBLOCK)
-    print(first, told(lambda: os.read(fd, 8192)), time.monotonic() - began < 2)`,
+    second = told(lambda: os.read(fd, 8192))
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    print(first, second, told(lambda: os.read(fd, 8192)), time.monotonic() - began < 2)`,
 	)
-	t.is(answers, 'EAGAIN EAGAIN True\nEAGAIN EAGAIN True\n')
+	t.is(answers, 'EAGAIN EAGAIN EAGAIN True\nEAGAIN EAGAIN EAGAIN True\n')
 	const cat = await pog.sh('cat /dev/kmsg')
 	t.is(cat.code, 1)
 	t.regex(cat.stderr, /Resource temporarily unavailable/)
 })
 
-row('poll says ready where nothing is, and wakes nobody', async (t, pog) => {
+row('poll, select and epoll say ready where nothing is, and wake nobody', async (t, pog) => {
 	const answers = await python(
 		pog,
 		`
-fd = os.open('/dev/kmsg', os.O_RDONLY | os.O_NONBLOCK)
-p = select.poll(); p.register(fd, select.POLLIN | select.POLLOUT)
-e = select.epoll(); e.register(fd, select.EPOLLIN | select.EPOLLET)
-print([m for _, m in p.poll(5000)], len(e.poll(0)))
-w = os.open('/dev/kmsg', os.O_WRONLY); os.write(w, b'one'); os.close(w)
-print(len(e.poll(0.3)), os.read(fd, 8192).endswith(b';one\\n'))`,
+for path in '/dev/kmsg', '/proc/kmsg':
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    p = select.poll(); p.register(fd, select.POLLIN | select.POLLOUT)
+    e = select.epoll(); e.register(fd, select.EPOLLIN | select.EPOLLET)
+    print([m for _, m in p.poll(5000)], [len(s) for s in select.select([fd], [fd], [], 5)], len(e.poll(0)))
+    w = os.open('/dev/kmsg', os.O_WRONLY); os.write(w, b'one'); os.close(w)
+    print(len(e.poll(0.3)), b'one\\n' in os.read(fd, 8192))`,
 	)
-	t.is(answers, '[5] 1\n0 True\n')
+	t.is(answers, '[5] [1, 1, 0] 1\n0 True\n'.repeat(2))
 })
 
-row('lseek to data goes where it is told: what was cleared is shown again', async (t, pog) => {
-	const answers = await python(
-		pog,
-		`
+row(
+	'lseek to data goes where it is told, and to a hole to the end: what was cleared is shown again',
+	async (t, pog) => {
+		const answers = await python(
+			pog,
+			`
 def say(text):
     w = os.open('/dev/kmsg', os.O_WRONLY); os.write(w, text); os.close(w)
 say(b'before')
@@ -92,15 +102,54 @@ c = os.open('/run/pog/ctl', os.O_WRONLY); os.write(c, b'clear\\n'); os.close(c)
 say(b'after')
 fd = os.open('/dev/kmsg', os.O_RDONLY | os.O_NONBLOCK)
 os.read(fd, 8192)
-print(os.lseek(fd, 0, os.SEEK_END) > 0, os.lseek(fd, 0, os.SEEK_DATA), os.read(fd, 8192).endswith(b';before\\n'))`,
-	)
-	t.is(answers, 'True 0 True\n')
-})
+print(os.lseek(fd, 0, os.SEEK_DATA), os.read(fd, 8192).endswith(b';before\\n'))
+end = os.lseek(fd, 0, os.SEEK_END)
+print(told(lambda: os.read(fd, 8192)), os.lseek(fd, 0, os.SEEK_HOLE) == end, told(lambda: os.read(fd, 8192)))
+print(subprocess.run(['dmesg'], capture_output=True, text=True).stdout.count('before'))`,
+		)
+		t.is(answers, '0 True\nEAGAIN True EAGAIN\n1\n')
+	},
+)
 
 row('a writer has no pid, and the ids of the owner of the POG', async (t, pog) => {
 	await pog.out("setpriv --reuid 12345 --regid 12345 --clear-groups sh -c 'echo hello >&3' 3>/dev/kmsg")
-	const [record] = await pog.records()
-	t.deepEqual([record?.text, record?.pid, record?.uid], ['hello', 0, 0])
+	await pog.out('chmod 666 /var/log/messages')
+	await pog.out("setpriv --reuid 12345 --regid 12345 --clear-groups sh -c 'echo there >&3' 3>>/var/log/messages")
+	const records = await pog.records()
+	t.deepEqual(
+		records.map(({ text, pid, uid }) => [text, pid, uid]),
+		[
+			['hello', 0, 0],
+			['there', 0, 0],
+		],
+	)
+})
+
+row('dmesg_restrict closes /dev/kmsg to all but its owner by its mode', async (t, pog) => {
+	const restrict = `${pog.paths.varLog}/../../proc/sys/kernel/dmesg_restrict`
+	const seen = await pog.out(
+		`echo secret >/dev/kmsg
+		as() { setpriv --reuid 12345 --regid 12345 --clear-groups "$@" 2>&1 | sed 's/.*: //;s/.*;//'; }
+		stat -c %a /dev/kmsg; as head -n 1 /dev/kmsg
+		echo 1 >/proc/sys/kernel/dmesg_restrict
+		stat -c %a /dev/kmsg; as head -n 1 /dev/kmsg; head -n 1 /dev/kmsg | sed 's/.*;//'`,
+		{ prepare: `mount --bind '${restrict}' /proc/sys/kernel/dmesg_restrict` },
+	)
+	t.is(seen, '644\nsecret\n600\nPermission denied\nsecret\n')
+})
+
+row('splice and sendfile of /dev/kmsg give bytes', async (t, pog) => {
+	const answers = await python(
+		pog,
+		`
+w = os.open('/dev/kmsg', os.O_WRONLY); os.write(w, b'one'); os.close(w)
+for how in os.sendfile, None:
+    fd = os.open('/dev/kmsg', os.O_RDONLY); r, w = os.pipe()
+    libc = ctypes.CDLL(None, use_errno=True)
+    sent = os.sendfile(w, fd, None, 8192) if how else libc.splice(fd, None, w, None, ctypes.c_size_t(8192), 0)
+    print(sent > 0 and os.read(r, 8192)[-4:])`,
+	)
+	t.is(answers, "b'one\\n'\nb'one\\n'\n")
 })
 
 row('a file belongs to the owner of the POG, whoever makes it', async (t, pog) => {
@@ -119,6 +168,21 @@ print(told(lambda: os.symlink(b'\\xff', b'/var/log/link')), told(lambda: os.stat
 os.close(os.open('/var/log/\\u00e9', os.O_CREAT | os.O_WRONLY)); print('\\u00e9' in os.listdir('/var/log'))`,
 	)
 	t.is(answers, 'EINVAL EINVAL\nEINVAL EINVAL\nTrue\n')
+})
+
+row('a name that is no UTF-8 is left out of a listing', async (t, pog) => {
+	await pog.out('echo text > /var/log/told')
+	const store = Buffer.from(join(service.runDir, 'pogs', pog.name, 'store/varlog/'))
+	for (const name of [
+		[0x61, 0xff],
+		[0xc3, 0x28],
+	])
+		writeFileSync(Buffer.concat([store, Buffer.from(name)]), 'text')
+	const answers = await python(
+		pog,
+		"print([n for n in os.listdir(b'/var/log') if n != b'told' and any(c > 127 for c in n)], 'told' in os.listdir('/var/log'))",
+	)
+	t.is(answers, '[] True\n')
 })
 
 row('setting times sets both to the time of access, in milliseconds', async (t, pog) => {
@@ -175,19 +239,34 @@ row('two names of one file have inode numbers of their own', async (t, pog) => {
 	t.not(one, two)
 })
 
-row('a view begins where the first who has it open found its beginning', async (t, pog) => {
-	const lines = await python(
+row('the size of a view counts what was overwritten since the first who has it open opened it', async (t, pog) => {
+	const answers = await python(
 		pog,
 		`
-def say(text):
-    w = os.open('/dev/kmsg', os.O_WRONLY); os.write(w, text); os.close(w)
-say(b'first')
+def say(text, times):
+    w = os.open('/dev/kmsg', os.O_WRONLY)
+    for n in range(times): os.write(w, text)
+    os.close(w)
+def look(meanwhile):
+    fd = os.open('/var/log/messages', os.O_RDONLY); size = os.fstat(fd).st_size; got = os.read(fd, 65536)
+    say(b'y' * 900, meanwhile)
+    while len(got) < size:
+        piece = os.read(fd, min(65536, size - len(got)))
+        if not piece: break
+        got += piece
+    os.close(fd)
+    return size > len(got), got.count(b'records lost'), got[-1:]
+say(b'first', 1)
 held = os.open('/var/log/messages', os.O_RDONLY)
-for n in range(400): say(b'x' * 900)
-print(b'records lost' in open('/var/log/messages', 'rb').readline() or open('/var/log/messages', 'rb').readline())
-os.close(held)`,
+say(b'x' * 900, 160)
+print(look(0), look(40))
+os.close(held)
+# RELEASE comes later than close(2).
+end = time.monotonic() + 5
+while look(0)[0] and time.monotonic() < end: pass
+print(look(0))`,
 	)
-	t.is(lines, 'True\n')
+	t.is(answers, "(True, 1, b'\\n') (False, 1, b'y')\n(False, 0, b'\\n')\n")
 })
 
 row('a file that was removed while it was open stays whole, and shows no other name', async (t, pog) => {
@@ -197,6 +276,20 @@ row('a file that was removed while it was open stays whole, and shows no other n
 		echo new > /var/log/app; exec 4</var/log/app; echo newer > /var/log/app.new; mv /var/log/app.new /var/log/app
 		cat - /var/log/app <&4; ls -A /var/log | grep -c -e app -e fuse_hidden`)
 	t.is(seen, 'one\ntwo\n0\nnew\nnewer\n1\n')
+})
+
+row('an open with O_TRUNC removes nothing of /dev/kmsg, truncate is refused, SEEK_END is its end', async (t, pog) => {
+	const answers = await python(
+		pog,
+		`
+for text in b'one', b'two':
+    w = os.open('/dev/kmsg', os.O_WRONLY | os.O_TRUNC); os.write(w, text); os.close(w)
+print(told(lambda: os.truncate('/dev/kmsg', 0)))
+fd = os.open('/dev/kmsg', os.O_RDWR | os.O_TRUNC | os.O_NONBLOCK)
+print(os.read(fd, 8192)[-4:], os.read(fd, 8192)[-4:], told(lambda: os.read(fd, 8192)))
+os.lseek(fd, 0, os.SEEK_SET); os.lseek(fd, 0, os.SEEK_END); print(told(lambda: os.read(fd, 8192)))`,
+	)
+	t.is(answers, "EINVAL\nb'one\\n' b'two\\n' EAGAIN\nEAGAIN\n")
 })
 
 row('SIGKILL of the service ends its mounts: whoever uses one gets ENOTCONN', async t => {
@@ -214,6 +307,27 @@ row('SIGKILL of the service ends its mounts: whoever uses one gets ENOTCONN', as
 	const ended = await held.ended()
 	t.regex(ended.stderr, /^cat: -: Transport endpoint is not connected$/m)
 	t.regex(ended.stderr, /^cat: \/var\/log\/messages: Transport endpoint is not connected$/m)
+})
+
+row('it mounts and unmounts without fusermount in the path', async t => {
+	const own = await startService({ args: ['--transport', 'fuse-native'], env: { PATH: '/nonexistent' } })
+	const pog = await own.create('alone')
+	t.is(await pog.out('echo hello >/dev/kmsg; cut -d" " -f5- /var/log/messages'), 'hello\n')
+	t.is((await own.call('DELETE', '/v1/pogs/alone')).status, 204)
+	t.false(existsSync(join(own.runDir, 'pogs/alone')))
+	await t.notThrowsAsync(own.stop())
+})
+
+row('a mount that somebody else removes is told', async t => {
+	const own = await startService({ args: ['--transport', 'fuse-native'] })
+	t.teardown(() => own.stop())
+	await own.create('left')
+	await own.create('lost')
+	await output('umount', [join(own.runDir, 'pogs/lost/mnt')])
+	await until('it is told', () => own.said().includes('its mount was removed'))
+	t.is(own.said().split('its mount was removed').length, 2)
+	t.regex(own.said(), /its mount was removed.*\bid=2\b/)
+	t.is((await own.call('DELETE', '/v1/pogs/lost')).status, 204)
 })
 
 row('SIGTERM leaves no mount, also while files are open', async t => {

@@ -76,6 +76,7 @@ const NOTHING_YET = 'fuse-native: a read that would wait answers EAGAIN'
 const ALWAYS_READY = 'fuse-native: Linux takes a file that cannot be polled for one that is always ready'
 const NO_LSEEK = 'fuse-native: libfuse 2 has no lseek: Linux takes the file for one without holes'
 const NO_FALLOCATE = 'fuse-native has no fallocate'
+const NO_SPLICE = 'fuse-native does not tell splice(2) and sendfile(2), which the device lacks, from read(2)'
 const ready = (...bits: string[]): string[] => ['IN', 'OUT', 'RDNORM', 'WRNORM', ...bits]
 const twice = [ready(), ready()]
 const polls = (pog: unknown, ...names: readonly string[]): [string, Difference][] =>
@@ -94,6 +95,8 @@ const FUSE_NATIVE: Readonly<Record<string, Difference | null>> = {
 	'dev.lseek.hole-0.returns': { pog: anOffset, why: NO_LSEEK },
 	'dev.lseek.hole-0.then-reads': { pog: '@ after', why: NO_LSEEK },
 	'dev.lseek.hole-5.returns': { pog: anOffset, why: NO_LSEEK },
+	'dev.splice': { pog: 'bytes', why: NO_SPLICE },
+	'dev.sendfile': { pog: 'bytes', why: NO_SPLICE },
 	'dev.fallocate.rdwr': { pog: 'ENOTSUP', why: NO_FALLOCATE },
 	'dev.fallocate.wronly': { pog: 'ENOTSUP', why: NO_FALLOCATE },
 	// The writer does not wait for the reader, who does not wait either.

@@ -67,9 +67,12 @@ export interface InsideOptions extends ProgramOptions {
 	readonly prepare?: string
 }
 
-/** Starts pogshim and waits until its API answers. `args`: more of its options; `etc`: files of its policy directory. */
+/**
+ * Starts pogshim and waits until its API answers. `args`: more of its options; `etc`: files of its policy directory; `env`:
+ * beside ours.
+ */
 export async function startService(
-	options: { args?: readonly string[]; etc?: Record<string, string> } = {},
+	options: { args?: readonly string[]; etc?: Record<string, string>; env?: Record<string, string> } = {},
 ): Promise<Service> {
 	const directory = mkdtempSync(join(tmpdir(), 'pogs-e2e-'))
 	const runDir = join(directory, 'run')
@@ -83,6 +86,7 @@ export async function startService(
 		[...first, '--run-dir', runDir, '--etc-dir', etcDir, ...transport, ...(options.args ?? [])],
 		{
 			cwd: TOP,
+			env: { ...process.env, ...options.env },
 			detached: true, // a process group of its own: whatever it starts can be found and ended
 			stdio: ['ignore', 'pipe', 'pipe'],
 		},

@@ -16,8 +16,11 @@ const BEYOND_FUSE_NATIVE: Readonly<Record<string, string>> = {
 	'an edge-triggered reader as in Go sees each record at once': WAITS,
 	'SEEK_DATA goes to the first record after the last clear, and nothing else is hidden': CLEARED,
 	'two POGs have positions, sequence numbers and clear points of their own': CLEARED,
+	'the other setting of dmesg_restrict decides what is free': 'who asks is not known: the mode of /dev/kmsg says no',
+	'READ and /proc/kmsg share one position, READ_CLEAR and SEEK_DATA one clear point': WAITS,
+	"util-linux dmesg -S, -C, -c, -n, -D and -E do to the container's log what they do to a kernel's": CLEARED,
 	'less reads whole lines in order while the ring is overwritten':
-		'a view begins where the first who has it open found its beginning',
+		'the size of a view counts what was overwritten since the first who has it open opened it',
 }
 
 /** Why a test cannot be held on this transport; undefined when it can. */

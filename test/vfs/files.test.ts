@@ -56,6 +56,22 @@ test('/dev/kmsg seeks: END, DATA after a clear, a record by its position, and no
 	})
 })
 
+test('/dev/kmsg: SEEK_END goes to the end also when somebody looks the file up meanwhile', t => {
+	withTree({}, tree => {
+		for (const text of ['a', 'b']) tree.kmsg(`<13>${text}`)
+		const handle = tree.open(DEV, O_RDWR)
+		const attr = newAttr()
+		tree.tree.getattr(tree.node(DEV), handle, attr)
+		// The look-up's size takes the place of the end in the inode, before lseek(2) has read it there.
+		tree.tree.getattr(tree.node(DEV), -1, attr)
+		t.is(tree.read(handle, attr.size, 8192), -EAGAIN)
+		tree.kmsg('<13>c')
+		t.is(tree.read(handle, attr.size, 8192), '13,2,5000000,-;c\n')
+		t.is(tree.read(handle, 8192, 8192), '13,0,5000000,-;a\n')
+		tree.tree.release(0, handle)
+	})
+})
+
 test('/dev/kmsg says EPIPE once to a reader that was overtaken, and goes on with the oldest record', t => {
 	withTree({}, tree => {
 		tree.kmsg('<13>first')
