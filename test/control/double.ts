@@ -4,7 +4,7 @@
  * Deterministic: times and ids are fixed, so that outputs can be compared to the byte.
  */
 import { EventEmitter, once } from 'node:events'
-import type { EventFilter, PogEvent } from '../../src/control/events.ts'
+import type { EventFields, EventFilter, EventKind, PogEvent } from '../../src/control/events.ts'
 import type {
 	AttachReport,
 	AttachRequest,
@@ -36,6 +36,10 @@ export function makeRecord(pog: string, seq: number, text: string, more: Partial
 		text,
 		...more,
 	}
+}
+
+export function makeEvent(seq: number, event: EventKind, pog: string, fields: EventFields = {}): PogEvent {
+	return { seq, realtimeUs: (CREATED_AT_MS + seq * 1000) * 1000, event, pog, id: 1, containerId: '', fields }
 }
 
 export function makePog(id: number, name: string, more: Partial<PogInfo> = {}): PogInfo {

@@ -1,71 +1,13 @@
 /**
  * pogctl as a child process against a double: what it prints, to the byte, and how it exits.
  */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { chmod, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import test from 'ava'
-import { BAD_LINE, makePog, makeRecord } from './double.ts'
-import { start, until } from './harness.ts'
-import type { Running } from './harness.ts'
+import { start } from './harness.ts'
+import { fill, launch, pogctl } from './launch.ts'
 
-const POGCTL = fileURLToPath(new URL('../../src/bin/pogctl.ts', import.meta.url))
 const MAN_PAGE = new URL('../../docs/man/pogctl.1', import.meta.url)
-
-interface Ended {
-	code: number | null
-	stdout: string
-	stderr: string
-}
-interface Started {
-	child: ReturnType<typeof spawn>
-	ended: Promise<Ended>
-	stdout: () => string
-}
-
-function launch(runDir: string, words: readonly string[], input = '', env: Record<string, string> = {}): Started {
-	const child = spawn(process.execPath, ['--import=tsx', POGCTL, ...words], {
-		env: { PATH: process.env['PATH'], TZ: 'UTC', POGS_RUN_DIR: runDir, ...env },
-		timeout: 20_000,
-		killSignal: 'SIGKILL',
-	})
-	let stdout = ''
-	let stderr = ''
-	child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()))
-	child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
-	child.stdin.on('error', () => undefined)
-	child.stdin.end(input)
-	const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, stdout, stderr }))
-	return { child, ended, stdout: () => stdout }
-}
-
-function pogctl(
-	{ runDir }: { runDir: string },
-	words: string,
-	input?: string,
-	env?: Record<string, string>,
-): Promise<Ended> {
-	return launch(runDir, words.split(' '), input, env).ended
-}
-
-function fill({ double }: Running): void {
-	const web = makePog(1, 'web', {
-		containerId: '0123456789abcdef',
-		status: 'running',
-		ring: { sizeBytes: 65_536, usedBytes: 1536, records: 2, nextSeq: 12 },
-		conf: { state: 'own', rules: 1, diagnostics: [BAD_LINE] },
-		views: [{ path: '/var/log/\x1b[2Jmessages', sizeBytes: 1024, records: 2 }],
-	})
-	web.drops.overwritten = 10
-	web.accepted.devlog = 12
-	double.add(web)
-	double.add(makePog(2, 'database'))
-	double.append(makeRecord('web', 10, 'started', { severity: 6 }))
-	double.append(makeRecord('web', 11, 'evil \x1b[31m\nline', { tag: '', procid: '' }))
-	double.append(makeRecord('database', 0, 'ready', { tag: 'mysqld', procid: '', realtimeUs: 1_763_762_412_000_000 }))
-}
 
 const REACH =
 	/^pogctl: Cannot reach pogshim at .*\/api.sock: is it running\? Start it with "pogshim" or name another with --run-dir\n$/
@@ -136,74 +78,6 @@ Features
 `,
 	)
 	t.like(JSON.parse(serviceJson.stdout), { version: '0.1.0', restarts: 1, engine: { pid: 4242 } })
-})
-
-test('logs prints syslog lines that are safe for a terminal', async t => {
-	const running = await start(t)
-	fill(running)
-	const [plain, all, json, filtered, usage] = await Promise.all([
-		pogctl(running, 'logs web'),
-		pogctl(running, 'logs --all'),
-		pogctl(running, 'logs web --json'),
-		pogctl(running, 'logs web -n 1 --since @1763762401 --facility local0,mail --severity err'),
-		pogctl(running, 'logs'),
-	])
-	t.deepEqual(plain, {
-		code: 0,
-		stderr: '',
-		stdout: 'Nov 21 22:00:10 web app[7]: started\nNov 21 22:00:11 web evil ^[[31m^Jline\n',
-	})
-	t.is(
-		all.stdout,
-		`web      | Nov 21 22:00:10 app[7]: started
-web      | Nov 21 22:00:11 evil ^[[31m^Jline
-database | Nov 21 22:00:12 mysqld: ready
-`,
-	)
-	t.deepEqual(
-		json.stdout
-			.trimEnd()
-			.split('\n')
-			.map(line => JSON.parse(line) as unknown),
-		running.double.stored.slice(0, 2),
-	)
-	t.is(filtered.code, 0)
-	const filter = { last: 1, sinceRealtimeUs: 1_763_762_401_000_000, facilities: [16, 2], severity: 3 }
-	t.deepEqual(running.double.asked.find(asked => asked.filter.last === 1)?.filter, filter)
-	t.deepEqual([usage.code, usage.stdout], [2, ''])
-	t.regex(usage.stderr, /name one POG, or give --all/)
-})
-
-test('logs -f goes on until SIGINT, which exits 130', async t => {
-	const running = await start(t)
-	fill(running)
-	const { child, ended, stdout } = launch(running.runDir, ['logs', 'web', '-f', '-n', '0'])
-	await until(() => running.double.asked.some(asked => asked.filter.follow === true), 'the request')
-	running.double.append(makeRecord('web', 12, 'live'))
-	await until(() => stdout().includes('live'), 'the new record')
-	child.kill('SIGINT')
-	t.is((await ended).code, 130)
-	await until(() => running.double.asked[0]?.signal.aborted === true, 'the abort')
-})
-
-test('logs -f says so when the service goes away', async t => {
-	const running = await start(t)
-	const { ended } = launch(running.runDir, ['logs', 'web', '-f'])
-	await until(() => running.double.asked.length === 1, 'the request')
-	running.double.bug = new Error('secret')
-	await running.close()
-	const { code, stderr } = await ended
-	t.true(code === 3 || code === 1, stderr)
-	t.regex(stderr, /^pogctl: (Lost pogshim at|Cannot go on)/)
-})
-
-test('a reader that closes early ends pogctl quietly', async t => {
-	const running = await start(t)
-	for (let seq = 0; seq < 5000; seq++) running.double.append(makeRecord('web', seq, 'x'.repeat(200)))
-	const { child, ended } = launch(running.runDir, ['logs', 'web', '-f'])
-	child.stdout?.once('data', () => child.stdout?.destroy())
-	const { code, stderr } = await ended
-	t.deepEqual([code, stderr], [141, ''])
 })
 
 test('create, rm, clear, resize and write do what they say', async t => {

@@ -12,11 +12,13 @@ import {
 	parseSince,
 } from '../../src/control/command/arguments.ts'
 import { printable, toJson } from '../../src/control/command/context.ts'
-import { LineRenderer } from '../../src/control/command/line.ts'
+import { renderEvent } from '../../src/control/command/events.ts'
+import { LineClock, LineRenderer, nameColour } from '../../src/control/command/line.ts'
+import { compare, renderTop } from '../../src/control/command/top.ts'
 import { parseInstant } from '../../src/lib/instant.ts'
 import { LineSplitter } from '../../src/lib/lines.ts'
 import { formatSize, parseSize } from '../../src/lib/size.ts'
-import { makeRecord } from './double.ts'
+import { makeEvent, makePog, makeRecord } from './double.ts'
 
 const KIB = 1024
 
@@ -201,4 +203,57 @@ test('a record is shown as a syslog line, coloured by severity where asked', t =
 	t.is(plain.render({ ...record, realtimeUs: at + 61e6 }), 'Nov  1 07:09:10 web app[7]: disk full\n')
 	t.is(new LineRenderer({ colour: true }).render(record), 'Nov  1 07:08:09 web \x1b[31mapp[7]: disk full\x1b[0m\n')
 	t.is(new LineRenderer({ colour: false, nameWidth: 5 }).render(record), 'web   | Nov  1 07:08:09 app[7]: disk full\n')
+})
+
+test('names of several POGs have their own colours and a width that grows', t => {
+	const at = new Date(2025, 10, 1, 7, 8, 9).getTime() * 1000
+	const record = makeRecord('web', 0, 'up', { realtimeUs: at })
+	const coloured = new LineRenderer({ colour: true, nameWidth: 4 })
+	t.is(coloured.render(record), `${nameColour('web')}web \x1b[0m | Nov  1 07:08:09 \x1b[1mapp[7]: up\x1b[0m\n`)
+	const plain = new LineRenderer({ colour: false, nameWidth: 4 })
+	t.is(plain.render({ ...record, pog: 'database' }), 'database | Nov  1 07:08:09 app[7]: up\n')
+	t.is(plain.render(record), 'web      | Nov  1 07:08:09 app[7]: up\n')
+	t.is(nameColour('host'), '\x1b[1m')
+	t.true(new Set(['web', 'db', 'cache', 'mail', 'proxy', 'cron'].map(nameColour)).size > 2)
+	// What severities look like is never a name.
+	fc.assert(fc.property(fc.string(), name => /^\[(?:1|3[2456]|9[2456])m$/.test(nameColour(name).slice(1))))
+})
+
+test('an event is one safe line whatever it says', t => {
+	const clock = new LineClock()
+	const event = makeEvent(0, 'drops', 'web', { ratelimited: 3 })
+	t.true(renderEvent(event, clock, true).endsWith('\x1b[33mdrops ratelimited=3\x1b[0m'))
+	const hostile = fc.string({ unit: 'binary' })
+	fc.assert(
+		fc.property(hostile, hostile, (pog, value) => {
+			const line = renderEvent({ ...event, pog, fields: { value } }, clock, false)
+			// eslint-disable-next-line no-control-regex
+			return !/[\x00-\x08\x0a-\x1f\x7f-\x9f]/.test(line)
+		}),
+	)
+})
+
+test('top tells what happened between two looks, the busiest first', t => {
+	const web = makePog(1, 'web', { ring: { sizeBytes: 65_536, usedBytes: 32_768, records: 5, nextSeq: 100 } })
+	const db = makePog(2, 'db')
+	const before = { atMs: 10_000, pogs: [web, db], newest: [] }
+	const busy = { ...db, ring: { ...db.ring, nextSeq: 31 }, drops: { ...db.drops, ratelimited: 7 } }
+	const idle = { ...web, ring: { ...web.ring, nextSeq: 101 } }
+	const fresh = makePog(3, 'fresh', { ring: { ...db.ring, nextSeq: 50 } })
+	const newest = [makeRecord('db', 30, 'slow')]
+	const rows = compare(before, { atMs: 12_000, pogs: [idle, busy, fresh], newest })
+	t.deepEqual(
+		rows.map(row => [row.pog, row.rate, row.newDrops, row.newest?.text]),
+		[
+			['db', 15.5, 7, 'slow'],
+			['web', 0.5, 0, undefined],
+			['fresh', 0, 0, undefined],
+		],
+	)
+	const lines = renderTop(rows, 12_000)
+	t.regex(lines[0] ?? '', /3 logs, 16 records\/s, 7 new drops$/)
+	t.regex(lines[2] ?? '', /^ {2}2 {2}db +created +16 +256k +0% +7 \+7 {2}\d\d:\d\d:\d\d app: slow$/)
+	t.regex(lines[3] ?? '', /^ {2}1 {2}web +created +0\.5 +64k +50% +0 {2}-$/)
+	// A service that started again counts from 0: no rate is below 0.
+	t.is(compare({ ...before, pogs: [idle] }, { ...before, atMs: 11_000 })[0]?.rate, 0)
 })

@@ -12,7 +12,7 @@ const RED_BOLD = '\x1b[1;31m'
 /** SGR sequences by severity, emerg to debug. */
 const COLOURS = [RED_BOLD, RED_BOLD, RED_BOLD, '\x1b[31m', '\x1b[33m', '\x1b[1m', '', '\x1b[2m'] as const
 const RESET = '\x1b[0m'
-/** Colours of names, so that each POG keeps its own: none that severities have. The host is bold. */
+/** So that each POG keeps its own: no colours that severities have. */
 const NAME_COLOURS = [
 	'\x1b[36m',
 	'\x1b[32m',
