@@ -346,8 +346,24 @@ needsUnshare('a container that moves its directories about meanwhile moves nothi
 	})
 })
 
-test.serial('a container that holds us up does so for the time given', async t => {
-	const pog = await service.create(`late-${++serial}`)
-	const outcome = await attachRunning({ pid: process.pid, paths: pog.paths, attach: ATTACH_ALL, timeoutMs: 1 })
-	t.deepEqual(outcome, { problem: `The container of process ${process.pid} did not let us finish in 1 ms` })
+needs(BUSYBOX, 'unshare')('a container that holds us up does so for the time given', async t => {
+	// A file system whose server has stopped: whoever walks into it waits.
+	const stopped = await startService()
+	try {
+		const slow = await stopped.create('slow')
+		const root = makeRoot()
+		mkdirSync(join(root, 'run'))
+		await withContainer(unshared(root, `mount --bind ${slow.paths.varLog} run`), 0, async (container, pog) => {
+			process.kill(stopped.pid, 'SIGSTOP')
+			try {
+				const { pid } = container
+				const outcome = await attachRunning({ pid, paths: pog.paths, attach: ATTACH_ALL, timeoutMs: 200 })
+				t.deepEqual(outcome, { problem: `The container of process ${pid} did not let us finish in 200 ms` })
+			} finally {
+				process.kill(stopped.pid, 'SIGCONT')
+			}
+		})
+	} finally {
+		await stopped.stop()
+	}
 })

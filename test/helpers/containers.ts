@@ -3,9 +3,18 @@
  *
  * Who makes one stops it, also on failure.
  */
-import { chmodSync, chownSync, copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+	chmodSync,
+	chownSync,
+	copyFileSync,
+	existsSync,
+	mkdirSync,
+	readFileSync,
+	symlinkSync,
+	writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
-import { CACHE, output, run, type Running, start } from './programs.ts'
+import { CACHE, output, run, type Running, start, until } from './programs.ts'
 
 export const BUSYBOX = join(CACHE, 'bin/busybox')
 const APPLETS = [
@@ -100,8 +109,14 @@ export async function oci(runtime: string, root: string, owner = 0): Promise<Con
 	const pidFile = join(bundle, 'pid')
 	const running = start(runtime, ['run', '--bundle', bundle, '--pid-file', pidFile, id])
 	await running.printed('the container is up', stdout => stdout.includes('ready'))
+	// The runtime may write it after it has let the container go.
+	let pid = 0
+	await until('its process id is written', () => {
+		pid = existsSync(pidFile) ? Number(readFileSync(pidFile, 'latin1')) : 0
+		return pid > 0
+	})
 	return {
-		pid: Number(readFileSync(pidFile, 'latin1')),
+		pid,
 		root,
 		sh: script => output(runtime, ['exec', id, '/bin/sh', '-c', script]),
 		stop: async () => {
