@@ -120,7 +120,7 @@ const refuse = (...args: unknown[]): void => (args.at(-1) as Done)(-ENOTCONN)
 let refusals: NativeOperations | undefined
 
 /**
- * Lets go of the operations and of all they hold: the package keeps its own object, some kilobytes, for the life of the
+ * Lets go of the operations and of all they hold: the package keeps its own object, about 20 KB, for the life of the
  * process. Whoever still has the mount gets ENOTCONN.
  */
 export function endOperations(mount: PackageMount): void {
