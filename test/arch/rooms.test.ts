@@ -105,6 +105,24 @@ test('an arrow that points up, and a library in a room that is not its own, are 
 	t.deepEqual(wrongArrows([file('control/command/x.ts', '../../vfs/a.ts')]), ['control/command/x.ts -> vfs/a.ts'])
 })
 
+/** Files that name the package of the second transport where only its adapter and those who choose a transport may. */
+function knowFuseNative(files: readonly SourceFile[]): string[] {
+	return files
+		.filter(({ room, text }) => /fuse-native|libfuse/i.test(text) && room !== 'fuse' && room !== 'engine')
+		.map(({ path }) => path)
+}
+
+test('the package fuse-native is known to its adapter and to those who choose a transport alone', t => {
+	t.deepEqual(knowFuseNative(FILES), [])
+	const file = { path: 'vfs/x.ts', room: 'vfs', text: "require('fuse-native')", imports: [] }
+	t.deepEqual(knowFuseNative([file, { ...file, path: 'fuse/y.ts', room: 'fuse' }]), ['vfs/x.ts'])
+	const loads = FILES.filter(({ text }) => /(?:require\(|import\.meta\.url\)\(|from )'fuse-native'/.test(text))
+	t.deepEqual(
+		loads.map(({ path }) => path),
+		['fuse/native-package.ts'],
+	)
+})
+
 test('every room is in the table, and arrows make no circle', t => {
 	for (const { room, path } of FILES) t.true(room in MAY_IMPORT, path)
 	const order = Object.keys(MAY_IMPORT)
