@@ -16,6 +16,9 @@ const EPIPE = 32
 export class HostLog {
 	readonly pog = HOST_NAME
 	lost = 0
+	/** When there was nothing more to read. */
+	#emptyAtUs = 0
+	#driftUs = 0
 	/** Read already, to be given next. */
 	#newest: RecordInfo | undefined
 	readonly #fd = openPath('/dev/kmsg', O_RDONLY | O_NONBLOCK | O_CLOEXEC)
@@ -35,7 +38,10 @@ export class HostLog {
 		for (;;) {
 			const bytes = read(this.#fd, this.#memory.address, RECORD_BYTES)
 			if (bytes === -EPIPE) continue
-			if (bytes <= 0) return undefined
+			if (bytes <= 0) {
+				this.#emptyAtUs = Date.now() * 1e3
+				return undefined
+			}
 			const record = this.#parse(Buffer.from(this.#memory.buffer, 0, bytes).toString('latin1'))
 			if (record !== undefined) return record
 		}
@@ -46,6 +52,17 @@ export class HostLog {
 		let newest: RecordInfo | undefined
 		for (let record = this.next(); record !== undefined; record = this.next()) newest = record
 		this.#newest = newest
+	}
+
+	/**
+	 * The kernel stamps its log by a clock that drifts from all others (printk: local_clock). A record that was not there at the last look
+	 * is younger than that look, and none is of the future: so the error of what is followed is no more than the time between two looks.
+	 */
+	#realtimeOf(monotonicUs: number): number {
+		const stampUs = this.#bootUs + monotonicUs
+		const atUs = Math.min(Math.max(stampUs + this.#driftUs, this.#emptyAtUs), (Date.now() + 1) * 1e3)
+		this.#driftUs = atUs - stampUs
+		return atUs
 	}
 
 	#parse(text: string): RecordInfo | undefined {
@@ -60,7 +77,7 @@ export class HostLog {
 			facility: Number(pri) >> 3,
 			severity: Number(pri) & 7,
 			origin: fromKernel ? 'kernel' : 'kmsg',
-			realtimeUs: this.#bootUs + monotonicUs,
+			realtimeUs: this.#realtimeOf(monotonicUs),
 			monotonicUs,
 			tag: fromKernel ? 'kernel' : tag,
 			procid: fromKernel ? '' : procid,
