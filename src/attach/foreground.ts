@@ -63,7 +63,7 @@ export async function waitForeground(child: ChildProcess, signals: SignalInbox):
 		else if (signal !== 'SIGWINCH') {
 			// Still setting up: nobody to tell, and nothing to lose.
 			endedBy ??= signal
-			child.kill('SIGKILL')
+			endSetUp(child)
 		}
 	})
 	child.stdio[3]?.on('data', (chunk: Buffer) => {
@@ -88,6 +88,17 @@ export function inForeground(): boolean {
 	const stat = readOr('/proc/self/stat')
 	const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
 	return fields[2] !== undefined && fields[2] === fields[5]
+}
+
+/** Ends unshare and the first process it may just have made, which might not be bound to unshare's end yet. */
+function endSetUp(child: ChildProcess): void {
+	const { pid } = child
+	if (pid === undefined) return
+	// A process that is told to stop makes no child any more: what there is, is all.
+	send(pid, 'SIGSTOP')
+	const init = firstChild(pid)
+	send(pid, 'SIGKILL')
+	if (init !== undefined) send(init, 'SIGKILL')
 }
 
 function send(pid: number, signal: NodeJS.Signals): void {
