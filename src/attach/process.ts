@@ -26,6 +26,33 @@ export function firstProcess(pid: number): number {
 	return pid
 }
 
+/** A process that its number alone would not name for long. */
+export interface ProcessIdentity {
+	readonly pid: number
+	/** Clock ticks from the machine's start to its own. */
+	readonly start: string
+}
+
+/** Field 22 of /proc/PID/stat; the second one, in parentheses, may have spaces. */
+const START_FIELD = 22
+
+/** Undefined when there is no such process. */
+export function identify(pid: number): ProcessIdentity | undefined {
+	try {
+		const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+		const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+		const start = fields[START_FIELD - 3]
+		return start === undefined ? undefined : { pid, start }
+	} catch {
+		return undefined
+	}
+}
+
+/** Whether it is still the same process, and no zombie of it. */
+export function isAlive({ pid, start }: ProcessIdentity): boolean {
+	return identify(pid)?.start === start
+}
+
 function pidNamespace(pid: number | string): string | undefined {
 	try {
 		return readlinkSync(`/proc/${pid}/ns/pid`)

@@ -2,64 +2,19 @@
 /**
  * pogshim: the daemon. Serves private logs until SIGTERM or SIGINT, then gives back everything.
  *
+ * By itself it is a keeper with an engine as its child; where something else keeps descriptors (systemd), the engine alone.
  * Exit codes: 0 stopped as asked; 1 it could not start, or the data plane failed; 2 wrong usage.
  */
-import { Command, Option } from 'commander'
-import { stderrLog } from '../engine/log.ts'
-import { type Transport, TRANSPORTS } from '../engine/messages.ts'
-import { serve } from '../engine/serve.ts'
-import { readVersion } from '../lib/version.ts'
+const [, program = '', ...args] = process.argv
+const { env } = process
+/** systemd 254 and later say how many descriptors they would keep; for older ones the unit says --engine. */
+const kept = env['NOTIFY_SOCKET'] !== undefined && Number(env['FDSTORE'] ?? 0) > 0
 
-const EXIT_FAILED = 1
-const EXIT_USAGE = 2
-
-const program = new Command('pogshim')
-	.description('Serves a private system log (POG) to every container, on a stock kernel.')
-	.version(readVersion())
-	.option(
-		'--run-dir <dir>',
-		'where the API socket, the mounts and the stores are',
-		process.env['POGS_RUN_DIR'] || '/run/pogs',
-	)
-	.option('--etc-dir <dir>', "the host's policy: pogs.conf and syslog.conf, obeyed at every change", '/etc/pogs')
-	.addOption(
-		new Option('--transport <name>', 'how files are served: docs/transports.md').choices(TRANSPORTS).default('kernel'),
-	)
-	.addHelpText('after', '\nStop it with SIGTERM or ^C. "pogctl --help" tells what to do with it.')
-	.exitOverride(error => process.exit(error.exitCode === 0 ? 0 : EXIT_USAGE))
-	.parse()
-
-const { runDir, etcDir, transport } = program.opts<{ runDir: string; etcDir: string; transport: Transport }>()
-const log = stderrLog()
-
-const started = await serve({
-	runDir,
-	etcDir,
-	transport,
-	log,
-	onFatal(cause) {
-		log('error', 'the data plane ended', { cause: String(cause instanceof Error ? cause.stack : cause) })
-		process.exit(EXIT_FAILED)
-	},
-})
-if ('problem' in started) {
-	log('error', started.problem)
-	process.exit(EXIT_FAILED)
-}
-process.stdout.write(`pogshim ready run-dir=${runDir} pid=${process.pid}\n`)
-
-let stopping = false
-for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
-	process.on(signal, () => {
-		if (stopping) return
-		stopping = true
-		log('info', 'stopping', { signal })
-		started.value.stop().then(
-			() => process.exit(0),
-			(cause: unknown) => {
-				log('error', 'could not stop cleanly', { cause: String(cause) })
-				process.exit(EXIT_FAILED)
-			},
-		)
-	})
+if (kept || args.includes('--engine')) await import('./engine.ts')
+else {
+	const { keep } = await import('../keeper/keep.ts')
+	const { stderrLog } = await import('../engine/log.ts')
+	const command = [process.execPath, ...process.execArgv, program, '--engine', ...args]
+	process.exitCode = await keep({ command, log: stderrLog(), environment: { ...env } })
+	process.exit()
 }

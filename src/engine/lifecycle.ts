@@ -5,11 +5,12 @@
  * Invariant: whatever order the runtime's words and the process's end come in, the POG ends exactly once; more than
  * `retainCount` exited ones are never kept, and none longer than `retainMs`.
  */
+import { isAlive } from '../attach/process.ts'
 import type { Failure, Outcome, PogSpec } from '../control/service.ts'
 import type { PogInfo } from '../pog/info.ts'
 import { Charging } from './charging.ts'
 import type { EngineService } from './pog-service.ts'
-import type { TableEntry } from './pog-table.ts'
+import { setProcess, type TableEntry } from './pog-table.ts'
 
 const CHARGE_AFTER_MS = 250
 /** From the preparation of a bundle to the first process of its container; the latter comes from `create` itself. */
@@ -44,6 +45,7 @@ export class Lifecycle {
 		const entry = this.#service.table.findContainer(spec.containerId)
 		if (entry !== undefined) {
 			entry.status = 'created'
+			this.#service.save(entry)
 			setTimeout(() => void this.#dropUnstarted(entry), START_WITHIN_MS).unref()
 		}
 		return made
@@ -59,7 +61,8 @@ export class Lifecycle {
 		const entry = this.#service.table.findContainer(containerId)
 		if (entry === undefined) return missing(containerId)
 		entry.status = 'running'
-		entry.pid = pid
+		setProcess(entry, pid)
+		this.#service.save(entry)
 		this.#service.journal.add('started', entry, { pid })
 		// Not now: the container's own start comes first, and one that ends at once never pays.
 		setTimeout(() => void this.#chargeRing(entry), CHARGE_AFTER_MS).unref()
@@ -77,8 +80,8 @@ export class Lifecycle {
 
 	async #chargeRing(entry: TableEntry): Promise<void> {
 		const info = await this.#service.show(entry.name)
-		if (entry.pid === undefined || entry.status !== 'running' || 'failure' in info) return
-		await this.#charging.charge(entry, entry.pid, info.value.ring.sizeBytes)
+		if (entry.process === undefined || entry.status !== 'running' || 'failure' in info) return
+		await this.#charging.charge(entry, entry.process.pid, info.value.ring.sizeBytes)
 	}
 
 	/** The runtime says that the container is gone. */
@@ -118,13 +121,34 @@ export class Lifecycle {
 		if (entry !== undefined) await this.#end(entry)
 	}
 
+	/** Goes on with a POG that an earlier engine had: what it waited for may have happened meanwhile. */
+	async resume(entry: TableEntry): Promise<void> {
+		const { process } = entry
+		if (entry.status === 'exited') {
+			const { retainMs, retainCount } = this.#retention()
+			const leftMs = (entry.removeAtMs ?? 0) - Date.now()
+			return this.#retain(entry, Math.min(retainMs, Math.max(0, leftMs)), retainCount)
+		}
+		if (process !== undefined) {
+			const watched = isAlive(process) ? await this.#service.watch(entry, process.pid) : undefined
+			// Another process may have got the number between the two: then this one is gone all the same.
+			if (watched === undefined || 'failure' in watched || !isAlive(process)) await this.#end(entry)
+		} else if (entry.status === 'created' && entry.containerId !== '') {
+			setTimeout(() => void this.#dropUnstarted(entry), START_WITHIN_MS).unref()
+		}
+	}
+
 	async #end(entry: TableEntry): Promise<void> {
 		if (entry.status === 'exited') return
 		this.#service.journal.add('exited', entry)
 		const { retainMs, retainCount } = this.#retention()
 		if (retainMs === 0 || retainCount === 0) return this.#remove(entry)
-		await this.#service.retire(entry)
-		const timer = setTimeout(() => void this.#remove(entry), retainMs)
+		await this.#service.retire(entry, Date.now() + retainMs)
+		await this.#retain(entry, retainMs, retainCount)
+	}
+
+	async #retain(entry: TableEntry, forMs: number, retainCount: number): Promise<void> {
+		const timer = setTimeout(() => void this.#remove(entry), forMs)
 		timer.unref()
 		this.#exited.set(entry, timer)
 		for (const oldest of this.#exited.keys()) {

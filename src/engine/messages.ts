@@ -28,6 +28,16 @@ export interface ServeRequest {
 	ringPath: string
 	ringBytes: number
 	quotaBytes: number
+	/** The store is an earlier engine's: its ring and state are opened as they are, not made. */
+	revive: boolean
+	/** So is the connection: no INIT will come, and what was not answered is sent again. Only with `revive`. */
+	resume: boolean
+	/** Its container is gone: there is no connection and no socket (-1), and the records stay readable. Only with `revive`. */
+	retired: boolean
+	/** The container's first process, when it is known; else 0. */
+	pid: number
+	/** Seccomp listeners that an earlier engine took, by their name in the descriptor store. */
+	syslogFds: readonly { readonly name: string; readonly fd: number }[]
 }
 
 /** Every command by name: what is asked, and what is answered. */
@@ -43,8 +53,8 @@ export interface Commands {
 	writeConf: { ask: { id: number; text: string }; answer: { diagnostics: Diagnostic[] } }
 	resetConf: { ask: { id: number }; answer: null }
 	policy: { ask: PogPolicy; answer: null }
-	/** Serves the host's control file on this FUSE connection. */
-	serveControl: { ask: { fuseFd: number }; answer: null }
+	/** Serves the host's control file on this FUSE connection; `revive`: it is an earlier engine's. `storePath`: for its state. */
+	serveControl: { ask: { fuseFd: number; revive: boolean; storePath: string }; answer: null }
 	/** Takes seccomp listeners of containers from this listening socket. */
 	serveSyslog: { ask: { socketFd: number }; answer: null }
 	/** The answer to a command of the control file. */
@@ -55,6 +65,10 @@ export interface Commands {
 	watch: { ask: { id: number; pid: number }; answer: null }
 	/** The container is gone: its connection and socket are closed, its records stay. */
 	retire: { ask: { id: number }; answer: null }
+	/** A sign of life: the loop serves, and commands are heard. */
+	ping: { ask: null; answer: null }
+	/** Serves nothing more, and gives nothing back: the next engine goes on from here. */
+	suspend: { ask: null; answer: null }
 	stop: { ask: null; answer: null }
 }
 export type CommandName = keyof Commands
@@ -93,4 +107,6 @@ export interface ShardData {
 	policy: PogPolicy
 	/** The in-container `pogctl`. */
 	pogctl: Uint8Array
+	/** Where the keeper listens that outlives this process; null for none. */
+	notifySocket: string | null
 }

@@ -19,21 +19,24 @@ import {
 import { readVersion } from '../lib/version.ts'
 import { formatSize } from '../lib/size.ts'
 import type { PogInfo, RecordInfo } from '../pog/info.ts'
-import type { Rate } from '../pog/rate-limit.ts'
 import { geometry } from '../ring/layout.ts'
 import { EventJournal, goesBy } from './events.ts'
+import type { FdStore } from './fd-store.ts'
 import { describeHost, HOST_NAME, HostLog } from './host-log.ts'
-import type { CommandName, Commands, ShardEvent, Transport } from './messages.ts'
-import { PogTable, type TableEntry } from './pog-table.ts'
+import type { CommandName, Commands, ServeRequest, ShardEvent, Transport } from './messages.ts'
+import { PogTable, setProcess, type TableEntry } from './pog-table.ts'
 import type { HostPolicy } from './policy.ts'
 import { RecordReader } from './record-reader.ts'
 import { type RecordSource, streamRecords } from './record-stream.ts'
 import type { ShardClient } from './shard-client.ts'
 import { close } from '../sys/io.ts'
-import { prepareStore, releaseMount, releaseStore, type Store } from './store.ts'
+import { removeSavedEngine, removeSavedPog, writeSavedEngine, writeSavedPog } from './saved-pogs.ts'
+import { rateOf, serveRequest } from './serve-request.ts'
+import { forgetDescriptors, prepareStore, releaseMount, releaseStore } from './store.ts'
 
 export interface EngineState {
 	readonly runDir: string
+	readonly fdStore: FdStore
 	readonly restarts: number
 	readonly startedAtMs: number
 	readonly policy: { readonly current: HostPolicy }
@@ -53,6 +56,46 @@ export class EngineService implements PogService {
 	constructor(shard: ShardClient, state: EngineState) {
 		this.#shard = shard
 		this.#state = state
+	}
+
+	/** The engine as it stands on disk. */
+	saveEngine(): void {
+		const { runDir, restarts, startedAtMs } = this.#state
+		writeSavedEngine(runDir, { lastId: this.table.lastId, restarts, startedAtMs })
+	}
+
+	/** What is known of a POG, for the next engine: before anybody is told. */
+	save(entry: TableEntry): void {
+		const { id, spec, ringBytes, quotaBytes, status, process, attached, removeAtMs } = entry
+		writeSavedPog(entry.store.directory, {
+			id,
+			spec,
+			ringBytes,
+			quotaBytes,
+			status,
+			...(process === undefined ? {} : { process }),
+			...(attached === undefined ? {} : { attached: { pid: attached.pid, parts: [...attached.parts] } }),
+			...(removeAtMs === undefined ? {} : { removeAtMs }),
+		})
+	}
+
+	/** Goes on with a POG of an earlier engine. What stands against it, or undefined. */
+	async revive(
+		entry: TableEntry,
+		how: { resume: boolean; syslogFds: ServeRequest['syslogFds'] },
+	): Promise<string | undefined> {
+		const { rate, ...spec } = entry.spec
+		this.table.add(entry)
+		const request = serveRequest(entry, { rate: rate ?? rateOf(this.#state.policy.current), ...spec })
+		const answer = await this.#shard.ask('serve', {
+			...request,
+			...how,
+			revive: true,
+			retired: entry.status === 'exited',
+		})
+		if ('value' in answer) return undefined
+		this.table.remove(entry)
+		return answer.error
 	}
 
 	describe(): ServiceInfo {
@@ -113,23 +156,27 @@ export class EngineService implements PogService {
 		const id = this.table.reserve(spec.name)
 		if (id === undefined)
 			return failure(409, `The name "${spec.name}" is taken: choose another, or remove it with "pogctl rm"`)
+		this.saveEngine()
 		const quotaBytes = spec.quotaBytes ?? policy.quotaBytes
-		const store = prepareStore(this.#state.runDir, spec.name, ringBytes, quotaBytes, this.#state.transport)
+		const { runDir, transport, fdStore } = this.#state
+		const store = prepareStore(runDir, spec.name, ringBytes, quotaBytes, transport, { fdStore, id })
 		if (typeof store === 'string') {
 			this.table.release(spec.name)
 			return failure(500, store)
 		}
-		const answer = await this.#ask(
-			'serve',
-			serveRequest(id, { rate: rateOf(policy), ...spec }, store, ringBytes, quotaBytes),
-		)
+		const containerId = spec.containerId ?? ''
+		const status = containerId === '' ? 'created' : 'running'
+		const entry: TableEntry = { id, name: spec.name, containerId, spec, ringBytes, quotaBytes, status, store }
+		this.save(entry)
+		const answer = await this.#ask('serve', serveRequest(entry, { rate: rateOf(policy), ...spec }))
 		if ('failure' in answer) {
 			for (const fd of [store.fuseFd, store.logFd, store.storeFd]) close(fd)
-			releaseStore(this.#state.runDir, spec.name)
+			forgetDescriptors({ fdStore, id })
+			releaseStore(runDir, spec.name)
 			this.table.release(spec.name)
 			return answer
 		}
-		const entry = this.table.add(id, spec, store)
+		this.table.add(entry)
 		this.journal.add('created', entry, { ringBytes, state: answer.value.conf.state })
 		return { value: this.table.info(entry, answer.value) }
 	}
@@ -138,8 +185,10 @@ export class EngineService implements PogService {
 		return this.#withPog(name, async entry => {
 			this.table.remove(entry)
 			this.#leaving.set(entry.id, entry)
+			removeSavedPog(entry.store.directory)
 			const answer = await this.#ask('remove', { id: entry.id })
 			this.#leaving.delete(entry.id)
+			forgetDescriptors({ fdStore: this.#state.fdStore, id: entry.id })
 			this.journal.add('removed', entry)
 			releaseStore(this.#state.runDir, entry.name)
 			return answer
@@ -163,9 +212,12 @@ export class EngineService implements PogService {
 	}
 
 	/** The container is gone: its mount and socket go, its records stay until `remove`. */
-	async retire(entry: TableEntry): Promise<void> {
+	async retire(entry: TableEntry, removeAtMs: number): Promise<void> {
 		entry.status = 'exited'
+		entry.removeAtMs = removeAtMs
+		this.save(entry)
 		await this.#ask('retire', { id: entry.id })
+		forgetDescriptors({ fdStore: this.#state.fdStore, id: entry.id })
 		releaseMount(this.#state.runDir, entry.name)
 	}
 
@@ -217,8 +269,11 @@ export class EngineService implements PogService {
 			}
 			entry.attached = { pid: request.pid, parts: attach }
 			entry.status = 'running'
+			const first = firstProcess(request.pid)
+			setProcess(entry, first)
+			this.save(entry)
 			this.journal.add('attached', entry, { pid: request.pid })
-			await this.watch(entry, firstProcess(request.pid))
+			await this.watch(entry, first)
 			return { value: { done: outcome.value, left: outcome.left } }
 		})
 	}
@@ -231,6 +286,7 @@ export class EngineService implements PogService {
 			if ('problem' in outcome) return failure(422, outcome.problem)
 			delete entry.attached
 			entry.status = 'created'
+			this.save(entry)
 			this.journal.add('detached', entry, { pid })
 			return { value: { done: outcome.value, left: outcome.left } }
 		})
@@ -290,6 +346,7 @@ export class EngineService implements PogService {
 			this.table.remove(entry)
 			releaseStore(this.#state.runDir, entry.name)
 		}
+		removeSavedEngine(this.#state.runDir)
 	}
 }
 
@@ -311,36 +368,4 @@ function tooLarge(ringBytes: number, policy: HostPolicy): Failure {
 		422,
 		`A ring of ${formatSize(ringBytes)} is more than this host allows (${formatSize(policy.maxRingBytes)}, max-ring in pogs.conf)`,
 	)
-}
-
-/** What the policy gives a POG that names no limit. */
-function rateOf({ ratePerSecond, burst }: HostPolicy): Rate | undefined {
-	return ratePerSecond === 0 ? undefined : { perSecond: ratePerSecond, burst: burst || 2 * ratePerSecond }
-}
-
-function serveRequest(
-	id: number,
-	spec: Omit<PogSpec, 'rate'> & { rate?: Rate | undefined },
-	store: Store,
-	ringBytes: number,
-	quotaBytes: number,
-): Commands['serve']['ask'] {
-	const { fuseFd, mountPoint, logFd, storeFd, storePath, ringPath } = store
-	return {
-		id,
-		name: spec.name,
-		hostname: spec.hostname ?? spec.name,
-		owner: spec.owner ?? { uid: 0, gid: 0 },
-		containerId: spec.containerId ?? '',
-		conf: spec.conf === undefined ? null : Buffer.from(spec.conf, 'utf8').toString('latin1'),
-		rate: spec.rate ?? null,
-		fuseFd,
-		mountPoint,
-		logFd,
-		storeFd,
-		storePath,
-		ringPath,
-		ringBytes,
-		quotaBytes,
-	}
 }

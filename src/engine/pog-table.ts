@@ -2,6 +2,7 @@
  * The POG table: which log belongs to whom, and how far it has come. Ids count up from 1 and are never used again; 0 is
  * the host.
  */
+import { identify, type ProcessIdentity } from '../attach/process.ts'
 import type { PogInfo, PogStatus } from '../pog/info.ts'
 import type { PogFigures } from '../pog/describe.ts'
 import type { AttachPart, PogSpec } from '../control/service.ts'
@@ -12,10 +13,15 @@ export interface TableEntry {
 	readonly id: number
 	readonly name: string
 	readonly containerId: string
+	readonly spec: PogSpec
+	readonly ringBytes: number
+	readonly quotaBytes: number
 	status: PogStatus
 	readonly store: Store
 	/** The container's first process. */
-	pid?: number
+	process?: ProcessIdentity
+	/** Of an exited one: when it is removed, in ms of the wall clock. */
+	removeAtMs?: number
 	/** The running container it was mounted in by `attach`. */
 	attached?: { readonly pid: number; readonly parts: ReadonlySet<AttachPart> }
 }
@@ -38,6 +44,16 @@ export class PogTable {
 		return this.#byName.values()
 	}
 
+	/** The last id that was given. */
+	get lastId(): number {
+		return this.#lastId
+	}
+
+	/** Goes on after an engine that gave ids up to this one. */
+	countFrom(lastId: number): void {
+		this.#lastId = Math.max(this.#lastId, lastId)
+	}
+
 	/** Reserves a name and the next id; undefined when the name is taken. */
 	reserve(name: string): number | undefined {
 		if (name === HOST_NAME || this.#byName.has(name) || this.#coming.has(name)) return undefined
@@ -50,18 +66,10 @@ export class PogTable {
 		this.#coming.delete(name)
 	}
 
-	add(id: number, spec: PogSpec, store: Store): TableEntry {
-		const containerId = spec.containerId ?? ''
-		const entry: TableEntry = {
-			id,
-			name: spec.name,
-			containerId,
-			status: containerId === '' ? 'created' : 'running',
-			store,
-		}
-		this.#coming.delete(spec.name)
-		this.#byName.set(spec.name, entry)
-		this.#byId.set(id, entry)
+	add(entry: TableEntry): TableEntry {
+		this.#coming.delete(entry.name)
+		this.#byName.set(entry.name, entry)
+		this.#byId.set(entry.id, entry)
 		return entry
 	}
 
@@ -100,4 +108,11 @@ export class PogTable {
 		const { containerId, status, store } = entry
 		return { ...figures, containerId, status, paths: store.paths }
 	}
+}
+
+/** The container's first process is known; one that is gone already is none. */
+export function setProcess(entry: TableEntry, pid: number): void {
+	const found = identify(pid)
+	if (found === undefined) delete entry.process
+	else entry.process = found
 }

@@ -55,9 +55,20 @@ function mapRing(fd: number, textBytes: number, descCount: number, writable: boo
 
 /** Maps a ring for reading, beside its writer; undefined when there is none, or it is not one. */
 export function openRingForReading(path: string): Ring | undefined {
+	return openRing(path, false)
+}
+
+/** Maps the ring that an earlier engine left, to go on in it; undefined when there is none, or it is not one. */
+export function reviveRing(path: string): Ring | undefined {
+	const ring = openRing(path, true)
+	ring?.recover()
+	return ring
+}
+
+function openRing(path: string, writable: boolean): Ring | undefined {
 	let fd: number
 	try {
-		fd = openSync(path, 'r')
+		fd = openSync(path, writable ? 'r+' : 'r')
 	} catch {
 		return undefined
 	}
@@ -75,7 +86,7 @@ export function openRingForReading(path: string): Ring | undefined {
 		const described = known.textBytes === textBytes && known.descCount === floats[FIELD.descCount]
 		unmap(header)
 		if (!whole || !described || size < known.fileBytes) return undefined
-		const memory = mapRing(fd, textBytes, known.descCount, false)
+		const memory = mapRing(fd, textBytes, known.descCount, writable)
 		return typeof memory === 'number' ? undefined : new Ring(memory)
 	} finally {
 		closeSync(fd)

@@ -1,36 +1,40 @@
 /**
  * The composition root: starts a service in a run directory and stops it again. Everything is made here and handed down.
  */
-import { mkdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { apiSocketPath } from '../control/calls.ts'
 import { startApi } from '../control/api.ts'
 import { loadFuseNative } from '../fuse/native-package.ts'
 import { EAGAIN, errnoName } from '../lib/errno.ts'
 import { close } from '../sys/io.ts'
 import { lockDirectory } from '../sys/lock.ts'
-import { mountFuse, unmount } from '../sys/mount.ts'
-import { listenStream } from '../sys/seccomp-socket.ts'
-import { seccompSocketPath } from '../attach/container-process.ts'
 import { BundleAttacher } from './bundle-attacher.ts'
+import { closeControl, openApiSocket, openControl, openSyslogDoor, removeApiSocket, removeSyslogDoor } from './doors.ts'
+import { FdStore, type Upbringing } from './fd-store.ts'
 import { runHostCommand } from './host-commands.ts'
 import { Lifecycle } from './lifecycle.ts'
 import type { Log } from './log.ts'
 import type { ShardEvent, Transport } from './messages.ts'
 import { EngineService } from './pog-service.ts'
 import { watchPolicy } from './policy.ts'
+import { readSavedEngine, readSavedPogs } from './saved-pogs.ts'
 import { ShardClient } from './shard-client.ts'
-import { releaseLeftovers } from './store.ts'
+import { giveBack, takeOver } from './takeover.ts'
 
 export interface ServeOptions {
 	runDir: string
 	etcDir: string
 	transport: Transport
 	log: Log
+	/** What the keeper gave us. */
+	upbringing: Upbringing
 	/** The data plane ended by itself: the process has nothing left to do. */
 	onFatal: (cause: unknown) => void
 }
 
 export interface Service {
+	/** How many engines took over from one before; 0 for the first. */
+	readonly restarts: number
 	/** Ends the API, gives back every POG, mount and socket. */
 	stop(): Promise<void>
 }
@@ -38,9 +42,12 @@ export interface Service {
 /** Where the script that containers see as /run/pog/pogctl lies: beside `src` and `dist` alike. */
 const POGCTL_INSIDE = new URL('../../mount/pogctl-inside.sh', import.meta.url)
 
-/** Starts the service; or what stands against it. */
+const BEATS_A_PERIOD = 3
+
+/** Starts the service, or goes on with an earlier engine's; or what stands against it. */
 export async function serve(options: ServeOptions): Promise<{ value: Service } | { problem: string }> {
 	const { runDir, etcDir, transport, log } = options
+	const { inherited, notifySocket, watchdogUs } = options.upbringing
 	const missing = transport === 'fuse-native' ? loadFuseNative() : undefined
 	if (typeof missing === 'string') return { problem: missing }
 	mkdirSync(runDir, { recursive: true, mode: 0o700 })
@@ -49,9 +56,8 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 		return { problem: `Another pogshim serves ${runDir}: stop it, or choose another --run-dir` }
 	}
 	if (lock < 0) return { problem: `Cannot lock ${runDir}: ${errnoName(lock)}` }
-	const leftovers = releaseLeftovers(runDir)
-	unmountControl(runDir)
-	if (leftovers.length > 0) log('warn', 'removed what a service that was killed left', { pogs: leftovers.join(' ') })
+	const fdStore = new FdStore(notifySocket, problem => log('error', problem))
+	const before = readSavedEngine(runDir)
 	let stopping = false
 	const features: Record<string, string | number | boolean> = { transport }
 	const policy = watchPolicy(etcDir, log, next => {
@@ -59,7 +65,7 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 		void shard.ask('policy', { devkmsg, defaultConf, maxRingBytes })
 	})
 	const shard = new ShardClient(
-		{ transport, policy: policy.current, pogctl: readFileSync(POGCTL_INSIDE) },
+		{ transport, policy: policy.current, pogctl: readFileSync(POGCTL_INSIDE), notifySocket },
 		event => {
 			if (event.event === 'hostCommand') void obey(event.command, event.line)
 			else if (event.event === 'resized') void lifecycle.resized(event.id)
@@ -73,12 +79,15 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 	)
 	const service = new EngineService(shard, {
 		runDir,
-		restarts: 0,
-		startedAtMs: Date.now(),
+		fdStore,
+		restarts: before === undefined ? 0 : before.restarts + 1,
+		startedAtMs: before?.startedAtMs ?? Date.now(),
 		policy,
 		transport,
 		features,
 	})
+	service.table.countFrom(before?.lastId ?? 0)
+	service.saveEngine()
 	const lifecycle = new Lifecycle(service, () => policy.current)
 	const host = {
 		service,
@@ -88,12 +97,23 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 	const obey = async (command: number, line: string): Promise<void> => {
 		await shard.ask('answerControl', { command, line: await runHostCommand(host, line) })
 	}
-	const api = await startApi({
-		service,
-		socketPath: apiSocketPath(runDir),
-		onBug: (what, error) =>
-			log('error', 'the API failed', { request: what, cause: String(error instanceof Error ? error.stack : error) }),
-	})
+	const taken = await takeOver({ service, runDir, inherited, fdStore }, readSavedPogs(runDir))
+	for (const { name, why } of taken.removed) log('warn', 'removed what an earlier service left', { pog: name, why })
+	const keeping = { runDir, inherited, fdStore }
+	const socket = openApiSocket(keeping)
+	const api =
+		'problem' in socket
+			? socket
+			: await startApi({
+					service,
+					socketPath: apiSocketPath(runDir),
+					fd: socket.fd,
+					onBug: (what, error) =>
+						log('error', 'the API failed', {
+							request: what,
+							cause: String(error instanceof Error ? error.stack : error),
+						}),
+				})
 	if ('problem' in api) {
 		stopping = true
 		await shard.ask('stop', null)
@@ -101,52 +121,40 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 		close(lock)
 		return api
 	}
-	const control = await mountControl(runDir, shard)
-	if (control !== undefined) log('warn', control)
-	const syslog = await openSyslogDoor(runDir, shard)
-	if (syslog !== undefined) log('warn', syslog)
+	for (const problem of [await openControl(keeping, shard), await openSyslogDoor(keeping, shard)]) {
+		if (problem !== undefined) log('warn', problem)
+	}
+	giveBack(inherited, fdStore)
+	for (const entry of taken.entries) await lifecycle.resume(entry)
+	fdStore.notify('READY=1')
+	const heartbeat = beat(shard, fdStore, watchdogUs)
 	return {
 		value: {
+			restarts: service.describe().restarts,
 			async stop() {
 				stopping = true
+				clearInterval(heartbeat)
+				fdStore.notify('STOPPING=1')
 				await api.value.close()
+				removeApiSocket(runDir)
 				await policy.close()
 				await service.close()
-				unmountControl(runDir)
-				rmSync(seccompSocketPath(runDir), { force: true })
+				closeControl(runDir)
+				removeSyslogDoor(runDir)
 				close(lock)
 			},
 		},
 	}
 }
 
-/** Listens for containers' seccomp listeners; or what stands against it. Only syslog(2) needs it. */
-async function openSyslogDoor(runDir: string, shard: ShardClient): Promise<string | undefined> {
-	const path = seccompSocketPath(runDir)
-	rmSync(path, { force: true })
-	const socketFd = listenStream(path)
-	if (socketFd < 0) return `Cannot listen at ${path}: ${errnoName(socketFd)}; syslog(2) will not be answered`
-	const served = await shard.ask('serveSyslog', { socketFd })
-	return 'error' in served ? served.error : undefined
-}
-
-/** Mounts the host's control file at `RUN/host`; or what stands against it. Everything but runtimes works without it. */
-async function mountControl(runDir: string, shard: ShardClient): Promise<string | undefined> {
-	const target = `${runDir}/host`
-	mkdirSync(target, { recursive: true, mode: 0o700 })
-	const mounted = mountFuse(target, { fsname: 'pogs:host' })
-	if (typeof mounted === 'number')
-		return `Cannot mount ${target}: ${errnoName(mounted)}; runtime wrappers and hooks will not work`
-	const served = await shard.ask('serveControl', { fuseFd: mounted.fd })
-	return 'error' in served ? served.error : undefined
-}
-
-function unmountControl(runDir: string): void {
-	const target = `${runDir}/host`
-	while (unmount(target, true) === 0) {}
-	try {
-		rmdirSync(target)
-	} catch {}
+/** Tells the keeper that we live, as long as both threads do. */
+function beat(shard: ShardClient, fdStore: FdStore, watchdogUs: number): NodeJS.Timeout | undefined {
+	if (watchdogUs === 0) return undefined
+	const tell = async (): Promise<void> => {
+		const answered = await shard.ask('ping', null)
+		if ('value' in answered) fdStore.notify('WATCHDOG=1')
+	}
+	return setInterval(() => void tell(), watchdogUs / 1000 / BEATS_A_PERIOD).unref()
 }
 
 type OtherEvent = Exclude<ShardEvent, { event: 'hostCommand' | 'exited' | 'resized' | 'noticed' }>

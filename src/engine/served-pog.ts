@@ -19,7 +19,7 @@ import type { ServeRequest } from './messages.ts'
 import type { Link } from './link.ts'
 import { PogObserver } from './pog-observer.ts'
 import type { Endpoint } from './reactor.ts'
-import { adoptRing, closeRing, createRing, resizeRing } from './ring-file.ts'
+import { adoptRing, closeRing, createRing, resizeRing, reviveRing } from './ring-file.ts'
 import { readIncludes } from './includes.ts'
 import type { ShardContext } from './shard-context.ts'
 import { storeBytes } from './store-size.ts'
@@ -50,9 +50,20 @@ export class ServedPog {
 		return this.#request.containerId
 	}
 
+	/** What an earlier engine took for it. */
+	get inheritedListeners(): ServeRequest['syslogFds'] {
+		return this.#request.syslogFds
+	}
+
+	/** The container's first process, or 0. */
+	get pid(): number {
+		return this.#request.pid
+	}
+
 	/** Makes the ring and takes over the descriptors; or a message, and the descriptors stay the caller's. */
 	static create(request: ServeRequest, context: ShardContext, onGone: () => void): ServedPog | string {
-		const ring = createRing(request.ringPath, request.ringBytes)
+		const ring = request.revive ? reviveRing(request.ringPath) : createRing(request.ringPath, request.ringBytes)
+		if (ring === undefined) return `${request.ringPath} is no ring, or is damaged`
 		if (typeof ring === 'number') return `Cannot make a ring of ${formatSize(request.ringBytes)}: ${errnoName(ring)}`
 		const pog = new Pog(ring, {
 			id: request.id,

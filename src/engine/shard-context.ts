@@ -6,6 +6,7 @@ import type { Limits, PogPolicy } from '../pog/limits.ts'
 import type { DatagramBatch } from '../sys/sockets.ts'
 import type { SyslogDesk } from '../syslog2/syslog-calls.ts'
 import type { Backing } from '../vfs/backing.ts'
+import type { FdStore } from './fd-store.ts'
 import type { Link } from './link.ts'
 import type { ServeRequest } from './messages.ts'
 
@@ -18,6 +19,7 @@ export interface ShardContext {
 	readonly batch: DatagramBatch
 	readonly pogctl: Uint8Array
 	readonly desk: SyslogDesk
+	readonly fdStore: FdStore
 	/** The ring has another size, made by us: whoever should pay for it does not yet. */
 	resized(id: number, textBytes: number): void
 	/** `onGone`: the connection ended by itself. */

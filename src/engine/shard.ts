@@ -2,8 +2,10 @@
  * A shard: one thread that owns some POGs and does all their work. It sleeps in epoll, never in the event loop; the
  * main thread's commands come over a message port, with a write to an eventfd to wake it.
  */
+import { readFileSync, writeFileSync } from 'node:fs'
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import type { Filesystem } from '../fuse/filesystem.ts'
+import type { Negotiated } from '../fuse/negotiate.ts'
 import { type Fault, Session } from '../fuse/session.ts'
 import { Workspace } from '../fuse/workspace.ts'
 import { systemClock } from '../lib/clock.ts'
@@ -27,6 +29,7 @@ import type {
 	ShardData,
 	ShardEvent,
 } from './messages.ts'
+import { FdStore } from './fd-store.ts'
 import type { Connect } from './link.ts'
 import { KernelNews } from './kernel-news.ts'
 import type { Loop } from './reactor.ts'
@@ -58,6 +61,8 @@ export class Shard {
 	readonly #workspace = new Workspace()
 	readonly #news: KernelNews
 	#control: ControlTree | null = null
+	/** The last number that a seccomp listener got for its name; an earlier engine's count on. */
+	#listeners = 0
 
 	/** `connect`: how POGs are served; by the kernel's protocol when it is not given. */
 	constructor(port: MessagePort, data: ShardData, loop: Loop, connect?: Connect) {
@@ -74,6 +79,9 @@ export class Shard {
 			batch: new DatagramBatch(DATAGRAMS_A_TURN, limits.datagramBytes),
 			pogctl: data.pogctl,
 			desk: new SyslogDesk(),
+			fdStore: new FdStore(data.notifySocket, message =>
+				this.#tell({ event: 'log', level: 'error', message, fields: {} }),
+			),
 			connect: (request, tree, onGone) => {
 				if (connect !== undefined) return connect(request, tree, fault => this.#report(request.name, fault), onGone)
 				const session = this.#newSession(request, tree, (protocol, features) =>
@@ -101,16 +109,25 @@ export class Shard {
 	}
 
 	#newSession(
-		{ name, fuseFd }: { name: string; fuseFd: number },
+		{ name, fuseFd, storePath, resume }: { name: string; fuseFd: number; storePath: string; resume: boolean },
 		tree: Filesystem,
 		onNegotiated: (protocol: string, features: Record<string, string | number | boolean>) => void,
 	): Session {
-		return new Session(fuseFd, tree, {
+		const saved = `${storePath}/negotiated`
+		const session: Session = new Session(fuseFd, tree, {
 			workspace: this.#workspace,
-			onNegotiated: ({ minor, passthrough, resend, maxWriteBytes }) =>
-				onNegotiated(`7.${minor}`, { passthrough, resend, maxWriteBytes }),
+			...(resume ? readNegotiated(saved) : {}),
+			onNegotiated: ({ minor, passthrough, resend, maxWriteBytes }) => {
+				writeFileSync(saved, JSON.stringify(session.negotiated))
+				onNegotiated(`7.${minor}`, { passthrough, resend, maxWriteBytes })
+			},
 			log: fault => this.#report(name, fault),
 		})
+		if (!resume) return session
+		const { minor, passthrough, resend, maxWriteBytes } = session.features
+		onNegotiated(`7.${minor}`, { passthrough, resend, maxWriteBytes })
+		session.resend()
+		return session
 	}
 
 	#report(pog: string, { message, operation, node, cause }: Fault): void {
@@ -199,9 +216,9 @@ export class Shard {
 				for (const { pog } of this.#pogs.values()) pog.setPolicy(policy)
 				return null
 			},
-			serveControl: ({ fuseFd }) => {
+			serveControl: ({ fuseFd, revive, storePath }) => {
 				const tree = new ControlTree((command, line) => this.#tell({ event: 'hostCommand', command, line }))
-				const session = this.#newSession({ name: 'host', fuseFd }, tree, () => {})
+				const session = this.#newSession({ name: 'host', fuseFd, storePath, resume: revive }, tree, () => {})
 				this.#control = tree
 				this.#reactor.add({ fd: fuseFd, turn: units => session.serve(units), over: () => {} })
 				return null
@@ -224,6 +241,11 @@ export class Shard {
 				served.retire()
 				return null
 			}),
+			ping: () => null,
+			suspend: () => {
+				this.#reactor.stop()
+				return null
+			},
 			stop: () => {
 				for (const served of this.#pogs.values()) this.#remove(served)
 				this.#reactor.stop()
@@ -235,6 +257,11 @@ export class Shard {
 	#serve(ask: ServeRequest): Answer<'serve'> | Promise<Answer<'serve'>> {
 		const served = ServedPog.create(ask, this.#context, () => this.#tell({ event: 'gone', id: ask.id }))
 		if (typeof served === 'string') return new Refusal(served)
+		if (ask.retired) {
+			served.retire()
+			this.#pogs.set(ask.id, served)
+			return describePog(served.pog)
+		}
 		const { mounted } = served.link
 		return mounted === undefined ? this.#admit(served) : this.#admitMounted(served, mounted)
 	}
@@ -250,6 +277,7 @@ export class Shard {
 		this.#pogs.set(served.pog.id, served)
 		if (served.link.endpoint !== null) this.#reactor.add(served.link.endpoint)
 		this.#reactor.add(served.log)
+		for (const { name, fd } of served.inheritedListeners) this.#takeListener(served, name, fd, served.pid)
 		return describePog(served.pog)
 	}
 
@@ -274,18 +302,29 @@ export class Shard {
 
 	/** A container's syslog(2) calls come by this descriptor from now on. */
 	#listen({ metadata, containerId, pid }: ContainerProcess, fd: number, complain: (message: string) => void): boolean {
-		for (const { pog, syslog, containerId: expected } of this.#pogs.values()) {
+		for (const served of this.#pogs.values()) {
+			const { pog, containerId: expected } = served
 			if (pog.name !== metadata) continue
 			if (expected !== '' && expected !== containerId) {
 				complain(`The listener of container "${containerId}" is not for POG "${metadata}" of "${expected}"`)
 				return false
 			}
-			const listener = syslog.listen(fd, userNamespaceOf(pid), closed => this.#reactor.remove(closed))
-			this.#reactor.add(listener)
+			const name = `seccomp-${pog.id}-${this.#listeners + 1}`
+			this.#context.fdStore.keep(name, fd)
+			this.#takeListener(served, name, fd, pid)
 			return true
 		}
 		complain(`A seccomp listener came for POG "${metadata}", which is not there`)
 		return false
+	}
+
+	#takeListener({ syslog }: ServedPog, name: string, fd: number, pid: number): void {
+		this.#listeners = Math.max(this.#listeners, Number(name.slice(name.lastIndexOf('-') + 1)))
+		const listener = syslog.listen(fd, userNamespaceOf(pid), closed => {
+			this.#reactor.remove(closed)
+			this.#context.fdStore.forget(name)
+		})
+		this.#reactor.add(listener)
 	}
 
 	/** A process descriptor is readable when its process has ended. */
@@ -308,5 +347,13 @@ export class Shard {
 		this.#unwatch(served)
 		served.close()
 		return null
+	}
+}
+
+function readNegotiated(path: string): { negotiated?: Negotiated } {
+	try {
+		return { negotiated: JSON.parse(readFileSync(path, 'utf8')) as Negotiated }
+	} catch {
+		return {}
 	}
 }

@@ -6,13 +6,15 @@
  *
  * Invariant: a failure leaves nothing behind; `release` undoes everything that `prepare` did.
  */
-import { chmodSync, mkdirSync, readdirSync, rmdirSync } from 'node:fs'
+import { chmodSync, mkdirSync, rmdirSync } from 'node:fs'
 import { errnoName } from '../lib/errno.ts'
 import type { PogPaths } from '../pog/info.ts'
 import { close, O_CLOEXEC, O_DIRECTORY, openPath } from '../sys/io.ts'
 import { mountFuse, mountTmpfs, unmount } from '../sys/mount.ts'
 import { bindDatagramSocket } from '../sys/sockets.ts'
+import type { FdStore } from './fd-store.ts'
 import type { Transport } from './messages.ts'
+import { removeSavedPog } from './saved-pogs.ts'
 import { storeBytes } from './store-size.ts'
 
 export interface Store {
@@ -45,6 +47,7 @@ export function prepareStore(
 	ringBytes: number,
 	quotaBytes: number,
 	transport: Transport,
+	keeping: Keeping,
 ): Store | string {
 	const directory = storeDirectory(runDir, name)
 	const storePath = `${directory}/store`
@@ -52,6 +55,7 @@ export function prepareStore(
 	const descriptors: number[] = []
 	const fail = (what: string, errno: number): string => {
 		for (const fd of descriptors) close(fd)
+		forgetDescriptors(keeping)
 		releaseStore(runDir, name)
 		return `Cannot ${what}: ${errnoName(errno)}${REMEDIES[errnoName(errno)] ?? ''}`
 	}
@@ -67,17 +71,31 @@ export function prepareStore(
 	const logFd = bindDatagramSocket(`/proc/self/fd/${storeFd}/dev/log`)
 	if (logFd < 0) return fail(`make the /dev/log socket of "${name}"`, logFd)
 	descriptors.push(logFd)
+	keeping.fdStore.keep(`log-${keeping.id}`, logFd)
 	chmodSync(`${storePath}/dev/log`, SOCKET_MODE)
-	const fuse = transport === 'kernel' ? mountFuse(mount, { fsname: `pogs:${name}` }) : { fd: -1 }
+	const onOpen = (fd: number): void => keeping.fdStore.keep(`fuse-${keeping.id}`, fd)
+	const fuse = transport === 'kernel' ? mountFuse(mount, { fsname: `pogs:${name}`, onOpen }) : { fd: -1 }
 	if (typeof fuse === 'number') return fail(`mount FUSE on ${mount}`, fuse)
+	return storeAt(runDir, name, { fuseFd: fuse.fd, logFd, storeFd })
+}
+
+/** Takes over the store that an earlier engine prepared, with the descriptors it kept; or what is not there any more. */
+export function adoptStore(runDir: string, name: string, kept: { fuseFd: number; logFd: number }): Store | string {
+	const { storePath } = storeAt(runDir, name, { ...kept, storeFd: -1 })
+	const storeFd = openPath(storePath, O_DIRECTORY | O_CLOEXEC)
+	return storeFd < 0 ? `Cannot open ${storePath}: ${errnoName(storeFd)}` : storeAt(runDir, name, { ...kept, storeFd })
+}
+
+function storeAt(runDir: string, name: string, fds: Pick<Store, 'fuseFd' | 'logFd' | 'storeFd'>): Store {
+	const directory = storeDirectory(runDir, name)
+	const storePath = `${directory}/store`
+	const mount = `${directory}/mnt`
 	return {
+		...fds,
 		directory,
 		storePath,
 		ringPath: `${storePath}/ring`,
-		fuseFd: fuse.fd,
 		mountPoint: mount,
-		logFd,
-		storeFd,
 		paths: {
 			varLog: `${mount}/var/log`,
 			procKmsg: `${mount}/proc/kmsg`,
@@ -87,6 +105,17 @@ export function prepareStore(
 			runPog: `${mount}/run/pog`,
 		},
 	}
+}
+
+/** Who keeps the descriptors of a POG's store beyond this process. */
+export interface Keeping {
+	readonly fdStore: Pick<FdStore, 'keep' | 'forget'>
+	readonly id: number
+}
+
+/** The store's descriptors are closed: their copies have to be, too, or the connection would stay without a server. */
+export function forgetDescriptors({ fdStore, id }: Keeping): void {
+	for (const name of [`fuse-${id}`, `log-${id}`]) fdStore.forget(name)
 }
 
 /** What usually helps, by errno. */
@@ -109,6 +138,8 @@ export function releaseMount(runDir: string, name: string): void {
 /** Unmounts and removes what there is of a POG's directories. */
 export function releaseStore(runDir: string, name: string): void {
 	const directory = storeDirectory(runDir, name)
+	// First: what is half gone must not be taken for a POG by the next engine.
+	removeSavedPog(directory)
 	for (const part of ['mnt', 'store']) {
 		// More than one mount may lie here after a crash.
 		while (unmount(`${directory}/${part}`, true) === 0) {}
@@ -123,16 +154,4 @@ function removeDirectory(path: string): void {
 	} catch {
 		// Somebody put something there, or it never was: nothing of ours.
 	}
-}
-
-/** Cleans up what a service that was killed left in this run directory. Answers the names. */
-export function releaseLeftovers(runDir: string): string[] {
-	let names: string[]
-	try {
-		names = readdirSync(`${runDir}/pogs`)
-	} catch {
-		return []
-	}
-	for (const name of names) releaseStore(runDir, name)
-	return names
 }

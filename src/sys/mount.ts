@@ -30,6 +30,8 @@ export interface FuseMountOptions {
 	/** Path of the FUSE device. */
 	readonly device?: string
 	readonly noexec?: boolean
+	/** Given the descriptor before there is a mount that depends on it. */
+	readonly onOpen?: (fd: number) => void
 }
 
 /**
@@ -39,6 +41,7 @@ export interface FuseMountOptions {
 export function mountFuse(target: string, options: FuseMountOptions): { readonly fd: number } | number {
 	const fd = openPath(options.device ?? '/dev/fuse', O_RDWR | O_NONBLOCK | O_CLOEXEC)
 	if (fd < 0) return fd
+	options.onOpen?.(fd)
 	// In a user namespace the owner must be an id that exists there: the caller's own does.
 	const [uid, gid] = [process.geteuid?.() ?? 0, process.getegid?.() ?? 0]
 	const data = `fd=${fd},rootmode=40000,user_id=${uid},group_id=${gid},allow_other,default_permissions`

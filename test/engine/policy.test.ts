@@ -172,7 +172,7 @@ test('the table gives each name and id once, and finds by either', t => {
 	const add = (name: string): number => {
 		const id = table.reserve(name)
 		if (id === undefined) throw new Error(name)
-		table.add(id, { name }, store)
+		table.add({ id, name, containerId: '', spec: { name }, ringBytes: 0, quotaBytes: 0, status: 'created', store })
 		return id
 	}
 	t.is(table.reserve('host'), undefined)

@@ -1,0 +1,99 @@
+/**
+ * The service's own doors: the API socket, the host's control file, the socket for seccomp listeners.
+ *
+ * Invariant: each is kept by the keeper before somebody can knock, so that who knocks while no engine runs waits instead of being
+ * refused.
+ */
+import { chmodSync, linkSync, mkdirSync, mkdtempSync, rmdirSync, rmSync } from 'node:fs'
+import { seccompSocketPath } from '../attach/container-process.ts'
+import { apiSocketPath, socketPathProblem } from '../control/calls.ts'
+import { errnoName } from '../lib/errno.ts'
+import { mountFuse, unmount } from '../sys/mount.ts'
+import { listenStream } from '../sys/seccomp-socket.ts'
+import type { FdStore, Inherited } from './fd-store.ts'
+import type { ShardClient } from './shard-client.ts'
+import { claim } from './takeover.ts'
+
+export interface DoorKeeping {
+	readonly runDir: string
+	readonly inherited: Inherited
+	readonly fdStore: FdStore
+}
+
+/** The API's listening socket: the earlier engine's, or a new one that nobody else can connect to at any moment. */
+export function openApiSocket({ runDir, inherited, fdStore }: DoorKeeping): { fd: number } | { problem: string } {
+	const kept = claim(inherited, 'api')
+	if (kept >= 0) return { fd: kept }
+	const path = apiSocketPath(runDir)
+	const workshop = mkdtempSync(`${runDir}/.api-`)
+	const made = `${workshop}/s`
+	try {
+		const tooLong = socketPathProblem(path) ?? socketPathProblem(made)
+		if (tooLong !== undefined) return { problem: tooLong }
+		const fd = listenStream(made)
+		if (fd < 0) return { problem: `Cannot listen at "${path}": ${errnoName(fd)}` }
+		fdStore.keep('api', fd)
+		chmodSync(made, 0o600)
+		// The lock of the run directory is ours: whoever made the one that lies there is gone.
+		rmSync(path, { force: true })
+		linkSync(made, path)
+		return { fd }
+	} finally {
+		rmSync(workshop, { recursive: true, force: true })
+	}
+}
+
+export function removeApiSocket(runDir: string): void {
+	rmSync(apiSocketPath(runDir), { force: true })
+}
+
+/** Listens for containers' seccomp listeners; or what stands against it. Only syslog(2) needs it. */
+export async function openSyslogDoor(
+	{ runDir, inherited, fdStore }: DoorKeeping,
+	shard: ShardClient,
+): Promise<string | undefined> {
+	const path = seccompSocketPath(runDir)
+	let socketFd = claim(inherited, 'door')
+	if (socketFd < 0) {
+		rmSync(path, { force: true })
+		socketFd = listenStream(path)
+		if (socketFd < 0) return `Cannot listen at ${path}: ${errnoName(socketFd)}; syslog(2) will not be answered`
+		fdStore.keep('door', socketFd)
+	}
+	const served = await shard.ask('serveSyslog', { socketFd })
+	return 'error' in served ? served.error : undefined
+}
+
+export function removeSyslogDoor(runDir: string): void {
+	rmSync(seccompSocketPath(runDir), { force: true })
+}
+
+/** Serves the host's control file at `RUN/host`; or what stands against it. Everything but runtimes works without it. */
+export async function openControl(
+	{ runDir, inherited, fdStore }: DoorKeeping,
+	shard: ShardClient,
+): Promise<string | undefined> {
+	const target = `${runDir}/host`
+	const kept = claim(inherited, 'host')
+	let fuseFd = kept
+	if (kept < 0) {
+		closeControl(runDir)
+		mkdirSync(target, { recursive: true, mode: 0o700 })
+		const onOpen = (fd: number): void => fdStore.keep('host', fd)
+		const mounted = mountFuse(target, { fsname: 'pogs:host', onOpen })
+		if (typeof mounted === 'number')
+			return `Cannot mount ${target}: ${errnoName(mounted)}; runtime wrappers and hooks will not work`
+		fuseFd = mounted.fd
+	}
+	const served = await shard.ask('serveControl', { fuseFd, revive: kept >= 0, storePath: runDir })
+	return 'error' in served ? served.error : undefined
+}
+
+export function closeControl(runDir: string): void {
+	const target = `${runDir}/host`
+	while (unmount(target, true) === 0) {}
+	rmSync(`${runDir}/negotiated`, { force: true })
+	try {
+		rmdirSync(target)
+	} catch {}
+}

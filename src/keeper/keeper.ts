@@ -1,0 +1,258 @@
+/**
+ * The keeper: holds what the kernel would tear down with the engine (FUSE connections, sockets), and starts the engine again
+ * whenever it dies. It plays the part of systemd's descriptor store where there is none.
+ *
+ * Source: sd_notify(3), sd_listen_fds(3), sd_watchdog_enabled(3) of systemd 252. Invariants: nothing that a container says
+ * is ever read here, and nothing of what is held is looked into; only the engine that was started last is listened to; a
+ * descriptor is closed when an engine asks for it, or at the end, and for no other reason.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { Epoll, EPOLLIN } from '../sys/epoll.ts'
+import { close, EFD_CLOEXEC, EFD_NONBLOCK, eventfd, write } from '../sys/io.ts'
+import { allocate } from '../sys/memory.ts'
+import { bindNotifySocket, connectNotifySocket, NotifyMessages } from '../sys/notify-socket.ts'
+import { Backoff } from './backoff.ts'
+import { Descriptors } from './descriptors.ts'
+import { type Notification, parseNotification } from './notification.ts'
+
+export interface KeeperOptions {
+	/** The engine: program and arguments; looked up anew for each start. */
+	readonly command: readonly string[]
+	/** Where the directory with the notification socket is made. */
+	readonly directory: string
+	/** How long the engine may stay silent before it counts as hung. */
+	readonly watchdogUs: number
+	readonly log: (level: 'error' | 'warn' | 'info', message: string, fields?: Record<string, string | number>) => void
+	/** Who keeps us, told when the first engine is ready. */
+	readonly notifySocket?: string | undefined
+}
+
+/** Until its first word the engine may load whatever it needs. */
+const START_WITHIN_MS = 60_000
+/** Giving back a thousand mounts takes a while. */
+const STOP_WITHIN_MS = 60_000
+const SEND_TIMEOUT_MS = 2_000
+/** From so many deaths in a row on, every further one is told as an error. */
+const MANY_DEATHS = 5
+const EXIT_FAILED = 1
+/**
+ * LISTEN_PID is only known in the process itself. An engine is not as precious as its keeper: it gives up the protection
+ * from the OOM killer.
+ */
+const START_SCRIPT =
+	'export LISTEN_PID=$$; echo "$POGS_OOM_SCORE_ADJ" 2>/dev/null >/proc/self/oom_score_adj; unset POGS_OOM_SCORE_ADJ; exec "$@"'
+
+export class Keeper {
+	readonly #options: KeeperOptions
+	readonly #descriptors = new Descriptors(close)
+	readonly #backoff = new Backoff()
+	readonly #epoll = new Epoll(4)
+	readonly #wakeFd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
+	readonly #messages = new NotifyMessages()
+	readonly #socketDirectory: string
+	readonly #socketFd: number
+	readonly #oomScoreAdj: string
+	#engine: ChildProcess | undefined
+	#startedAtMs = 0
+	#watchdogUs: number
+	#watchdog: NodeJS.Timeout | undefined
+	#restart: NodeJS.Timeout | undefined
+	/** An engine has been ready: from now on its death is none of the user's mistakes. */
+	#wasReady = false
+	/** The engine that runs says that it ends as it was asked to. */
+	#engineStops = false
+	#asked: NodeJS.Signals | undefined
+	#ended = false
+	#finish: (code: number) => void = () => {}
+
+	/** Throws when the notification socket cannot be made. `oomScoreAdj`: what the engine gets. */
+	constructor(options: KeeperOptions, oomScoreAdj = readOomScoreAdj()) {
+		this.#options = options
+		this.#oomScoreAdj = oomScoreAdj
+		this.#watchdogUs = options.watchdogUs
+		this.#socketDirectory = mkdtempSync(`${options.directory}/pogs-keeper-${process.pid}-`)
+		this.#socketFd = bindNotifySocket(this.#socketPath)
+		if (this.#socketFd < 0) throw new Error(`Cannot listen at ${this.#socketPath}: errno ${-this.#socketFd}`)
+		this.#epoll.add(this.#socketFd, EPOLLIN, 0)
+		this.#epoll.add(this.#wakeFd, EPOLLIN, 1)
+	}
+
+	get #socketPath(): string {
+		return `${this.#socketDirectory}/notify`
+	}
+
+	/** Keeps an engine running until it ends as asked: its exit code. */
+	async run(): Promise<number> {
+		const ended = new Promise<number>(resolve => {
+			this.#finish = resolve
+		})
+		this.#start()
+		const listening = this.#listen()
+		const code = await ended
+		this.#ended = true
+		clearTimeout(this.#watchdog)
+		this.#wake()
+		await listening
+		this.#descriptors.closeAll()
+		rmSync(this.#socketDirectory, { recursive: true, force: true })
+		return code
+	}
+
+	/** Passes a signal that asks for the end on to the engine. */
+	stop(signal: NodeJS.Signals): void {
+		const again = this.#asked !== undefined
+		this.#asked = signal
+		if (this.#engine === undefined) {
+			clearTimeout(this.#restart)
+			if (this.#descriptors.size > 0) {
+				this.#options.log(
+					'error',
+					'stopped while no engine ran: its mounts are left, disconnected; the next start cleans up',
+				)
+			}
+			return this.#finish(EXIT_FAILED)
+		}
+		this.#engine.kill(signal)
+		if (!again) this.#arm(STOP_WITHIN_MS, 'did not stop in time')
+	}
+
+	#start(): void {
+		const { log, command } = this.#options
+		const held = this.#descriptors.all
+		const { NOTIFY_SOCKET: _outer, UV_THREADPOOL_SIZE: _pool, ...environment } = process.env
+		const engine = spawn('/bin/sh', ['-c', START_SCRIPT, 'sh', ...command], {
+			stdio: ['inherit', 'inherit', 'inherit', ...held.map(({ fd }) => fd)],
+			env: {
+				...environment,
+				NOTIFY_SOCKET: this.#socketPath,
+				WATCHDOG_USEC: String(this.#options.watchdogUs),
+				LISTEN_FDS: String(held.length),
+				LISTEN_FDNAMES: held.map(({ name }) => name).join(':'),
+				POGS_KEEPER: String(process.pid),
+				POGS_OOM_SCORE_ADJ: this.#oomScoreAdj,
+			},
+		})
+		this.#engine = engine
+		this.#engineStops = false
+		this.#startedAtMs = performance.now()
+		this.#watchdogUs = this.#options.watchdogUs
+		this.#arm(START_WITHIN_MS, 'did not become ready in time')
+		engine.once('error', cause => {
+			log('error', 'cannot start the engine', { program: command[0] ?? '', cause: cause.message })
+			if (engine.pid === undefined) this.#over(engine, null, null)
+		})
+		engine.once('exit', (code, signal) => this.#over(engine, code, signal))
+	}
+
+	/** What it said before it died counts: above all, what is to be kept. */
+	#over(engine: ChildProcess, code: number | null, signal: NodeJS.Signals | null): void {
+		if (this.#engine !== engine) return
+		this.#drain()
+		clearTimeout(this.#watchdog)
+		this.#engine = undefined
+		const asked = this.#asked !== undefined || this.#engineStops
+		if (asked || !this.#wasReady) return this.#finish(code ?? EXIT_FAILED)
+		this.#again(code, signal)
+	}
+
+	#again(code: number | null, signal: NodeJS.Signals | null): void {
+		const { log } = this.#options
+		const ranMs = performance.now() - this.#startedAtMs
+		// One that ends well without being asked to wants to be replaced: by another version, say.
+		const replaced = code === 0
+		const waitMs = replaced ? 0 : this.#backoff.wait(ranMs)
+		const { deaths } = this.#backoff
+		const fields = {
+			how: signal ?? `exit code ${code}`,
+			'ran-s': Math.round(ranMs / 1000),
+			kept: this.#descriptors.size,
+		}
+		if (replaced) log('info', 'keeper: the engine is replaced', fields)
+		else if (deaths < MANY_DEATHS) log('warn', 'keeper: the engine ended: starting it again', fields)
+		else {
+			const next = { ...fields, deaths, 'next-in-ms': waitMs }
+			log(
+				'error',
+				'keeper: the engine ends again and again; it is tried for ever, and nothing of what is kept is given up',
+				next,
+			)
+		}
+		if (waitMs === 0) this.#start()
+		else this.#restart = setTimeout(() => this.#start(), waitMs)
+	}
+
+	/** From now on the engine has so long until it is killed. */
+	#arm(withinMs: number, problem: string): void {
+		clearTimeout(this.#watchdog)
+		this.#watchdog = setTimeout(() => {
+			this.#options.log('error', `keeper: the engine ${problem}: it is killed`, { 'within-ms': withinMs })
+			this.#engine?.kill('SIGKILL')
+		}, withinMs)
+	}
+
+	async #listen(): Promise<void> {
+		while (!this.#ended) {
+			await this.#epoll.waitBeside(-1)
+			if (!this.#ended) this.#drain()
+		}
+		this.#epoll.close()
+		close(this.#wakeFd)
+		close(this.#socketFd)
+	}
+
+	#wake(): void {
+		const one = allocate(8)
+		one.bytes[0] = 1
+		write(this.#wakeFd, one.address, 8)
+	}
+
+	#drain(): void {
+		for (;;) {
+			const message = this.#messages.receive(this.#socketFd)
+			if (typeof message === 'number') return
+			const { text, descriptors, pid } = message
+			const ours = pid !== 0 && pid === this.#engine?.pid
+			const said = ours ? parseNotification(text) : undefined
+			for (const fd of descriptors) {
+				// What is not to be kept is closed after the rest of the message: BARRIER=1 waits for that.
+				if (said?.keep === undefined) close(fd)
+				else if (!this.#descriptors.keep(said.keep, fd))
+					this.#options.log('error', 'keeper: no room for a descriptor: it will not outlive the engine', {
+						name: said.keep,
+					})
+			}
+			if (said !== undefined) this.#obey(said)
+		}
+	}
+
+	#obey(said: Notification): void {
+		if (said.forget !== undefined) this.#descriptors.forget(said.forget)
+		if (said.watchdogUs !== undefined) this.#watchdogUs = said.watchdogUs
+		if (said.stopping) {
+			this.#engineStops = true
+			this.#arm(STOP_WITHIN_MS, 'did not stop in time')
+		}
+		if (said.ready && !this.#wasReady) this.#becomeReady()
+		if (this.#engineStops || this.#asked !== undefined) return
+		if (said.ready || said.alive) this.#arm(this.#watchdogUs / 1000, 'does not answer')
+	}
+
+	#becomeReady(): void {
+		this.#wasReady = true
+		const { notifySocket } = this.#options
+		if (notifySocket === undefined || notifySocket === '') return
+		const fd = connectNotifySocket(notifySocket, SEND_TIMEOUT_MS)
+		if (fd < 0) return
+		this.#messages.send(fd, 'READY=1')
+		close(fd)
+	}
+}
+
+function readOomScoreAdj(): string {
+	try {
+		return readFileSync('/proc/self/oom_score_adj', 'latin1').trim()
+	} catch {
+		return '0'
+	}
+}
