@@ -15,6 +15,7 @@ RUN_DIR ?= /run/pogs
 AVA_FLAGS ?=
 FILES ?=
 BENCH_FLAGS ?=
+HOSTILE_FLAGS ?=
 E2E_SECONDS ?= 1200
 
 libdir := $(DESTDIR)$(PREFIX)/lib/pogs
@@ -127,6 +128,11 @@ cover: $(MODULES) ## coverage of the unit tests, in coverage/
 bench: build ## figures against other daemons, one table (BENCH_FLAGS="--only fuse")
 	@sh bench/install-packages.sh >&2 || true
 	@node --import=tsx bench/main.ts $(BENCH_FLAGS)
+
+.PHONY: hostile
+hostile: build ## four hostile containers at once, and what a fifth one notices (root; HOSTILE_FLAGS="5 names opens")
+	@sh bench/install-packages.sh >&2 || true
+	@node --import=tsx bench/hostile/main.ts $(HOSTILE_FLAGS)
 
 .PHONY: install
 install: build ## install below PREFIX=/usr/local (DESTDIR= for packagers)

@@ -18,6 +18,8 @@ const PROGRAMS = {
 	'devlog-send': { source: 'clients/devlog-send.c', library: '' },
 	'kmsg-fill': { source: 'clients/kmsg-fill.c', library: '' },
 	'time-runs': { source: 'clients/time-runs.c', library: '' },
+	storm: { source: 'hostile/storm.c', library: '' },
+	probe: { source: 'hostile/probe.c', library: '' },
 } as const
 export type Program = keyof typeof PROGRAMS
 

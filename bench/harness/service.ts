@@ -49,7 +49,10 @@ export class Service {
 		const etcDir = path.join(runDir, 'etc')
 		mkdirSync(etcDir)
 		writeFileSync(path.join(etcDir, 'pogs.conf'), 'devkmsg = on\n')
-		const server = new Server([process.execPath, SHIM, '--run-dir', runDir, '--etc-dir', etcDir, ...more], cpu)
+		const server = new Server(
+			['setsid', process.execPath, SHIM, '--run-dir', runDir, '--etc-dir', etcDir, ...more],
+			cpu,
+		)
 		const service = new Service(runDir, server)
 		try {
 			await server.ready(async () => 'value' in (await service.#client.call('describe', {})))
@@ -58,6 +61,11 @@ export class Service {
 			throw error
 		}
 		return service
+	}
+
+	/** The process that serves: not the one that was started, which keeps its descriptors. */
+	async engine(): Promise<number> {
+		return this.#answered('describe', await this.#client.call('describe', {})).engine.pid
 	}
 
 	async create(spec: PogSpec): Promise<PogInfo> {

@@ -3,6 +3,7 @@ import { Command, Option } from 'commander'
 import { takeUpbringing } from '../engine/fd-store.ts'
 import { stderrLog } from '../engine/log.ts'
 import { type Transport, TRANSPORTS } from '../engine/messages.ts'
+import { raisePriority } from '../engine/priority.ts'
 import { serve } from '../engine/serve.ts'
 import { readVersion } from '../lib/version.ts'
 
@@ -30,6 +31,8 @@ const { runDir, etcDir, transport } = program.opts<{ runDir: string; etcDir: str
 const log = stderrLog()
 const keeper = process.env['POGS_KEEPER']
 delete process.env['POGS_KEEPER']
+
+raisePriority(Number(keeper ?? process.pid))
 
 const started = await serve({
 	runDir,

@@ -38,6 +38,11 @@ export class EventLoop implements Loop {
 		this.#epoll.remove(endpoint.fd)
 	}
 
+	/** Where it has work that the kernel does not know of, it is done at once. */
+	nudge(endpoint: Endpoint): void {
+		while (endpoint.turn(TURN) > 0) {}
+	}
+
 	every(everyMs: number, run: () => void): void {
 		this.#timers.push(setInterval(run, everyMs))
 	}

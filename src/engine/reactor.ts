@@ -1,14 +1,19 @@
 /**
  * The loop of a shard: one epoll set, endpoints that do a bounded amount of work a turn.
  *
+ * Turns are given by time used, not by their number (`turns.ts`): a POG whose requests are expensive gets fewer of them, and
+ * one that has been quiet is served first. How much an endpoint may do in a turn follows from what its work cost lately, so
+ * that a turn takes about `TURN_MS` whatever it is; between turns epoll is asked who came meanwhile.
+ *
  * After work it looks again at the endpoints that were busy, for some tens of microseconds, before it sleeps: a client
  * that asks again at once then needs no wake-up, which costs more than the request. Between looks it yields the
  * processor, so that a client on the same one runs. When looking again did not pay lately, it does so less.
  *
- * Invariant: no endpoint is served more than `TURN` units before every other ready one had its turn.
+ * Invariant: who has work and used least has the next turn; a newcomer waits for one turn, not for all who are ready.
  */
 import { Epoll, EPOLLIN } from '../sys/epoll.ts'
 import { yieldProcessor } from '../sys/threads.ts'
+import { Account, Turns } from './turns.ts'
 
 /** Something the kernel tells us is ready. */
 export interface Endpoint {
@@ -21,17 +26,38 @@ export interface Endpoint {
 
 /** Where endpoints and timers are put to be served. */
 export interface Loop {
-	add(endpoint: Endpoint): void
+	/** `account`: whose time its turns take; its own when left out. */
+	add(endpoint: Endpoint, account?: Account): void
 	remove(endpoint: Endpoint): void
+	/** This endpoint has work that the kernel does not know of. */
+	nudge(endpoint: Endpoint): void
 	every(everyMs: number, run: () => void): void
 	stop(): void
 }
 
-/** Units of work an endpoint may do before the others get their turn. */
-const TURN = 32
-/** Rounds without asking epoll whether somebody else is ready. */
-const ROUNDS = 64
-/** Empty rounds before sleeping, while looking again pays. */
+/** An endpoint with its place in the order. */
+interface Seat {
+	readonly endpoint: Endpoint
+	readonly account: Account
+	readonly key: number
+	/** It has work, for all we know. */
+	ready: boolean
+	/** It is looked at before the loop sleeps. */
+	warm: boolean
+	/** It worked since epoll was asked last. */
+	worked: boolean
+	/** What a unit of its work takes, in milliseconds: quick to learn that it is much, slow to forget. */
+	unitMs: number
+}
+
+/** Units of work in a turn at most, however cheap they were. */
+const MAX_UNITS = 32
+const TURN_MS = 0.2
+/** Work without asking epoll whether somebody else is ready. */
+const LOOK_MS = 0.3
+/** How slowly a unit's cost is forgotten. */
+const FORGET = 0.25
+/** Empty looks before sleeping, while looking again pays. */
 const MAX_SPINS = 160
 const MIN_SPINS = 4
 /** Slowly: a client that was held up once by others on its processor must not cost all that follow a wake-up each. */
@@ -42,31 +68,48 @@ const CROWD = 8
 
 export class Reactor implements Loop {
 	readonly #epoll = new Epoll()
-	readonly #endpoints: (Endpoint | undefined)[] = []
-	readonly #keys = new Map<Endpoint, number>()
+	readonly #seats: (Seat | undefined)[] = []
+	readonly #byEndpoint = new Map<Endpoint, Seat>()
 	readonly #free: number[] = []
-	#hot: number[] = []
+	readonly #turns = new Turns()
+	/** Seats that are looked at without asking epoll. */
+	#warm: Seat[] = []
 	#running = true
 	#spins = MAX_SPINS
-	#serves = 0
+	/** Times that there was work after a sleep. */
+	#wakes = 0
+	/** Looks in vain since there was work; how many are allowed this time, and whether one was followed by work. */
+	#idle = 0
+	#most = MAX_SPINS
+	#paid = false
+	/** performance.now() at the end of the last turn. */
+	#nowMs = 0
 	/** Due times are milliseconds of performance.now(). */
 	readonly #timers: { everyMs: number; dueMs: number; run: () => void }[] = []
 
-	add(endpoint: Endpoint): void {
-		const key = this.#free.pop() ?? this.#endpoints.length
-		this.#endpoints[key] = endpoint
-		this.#keys.set(endpoint, key)
+	add(endpoint: Endpoint, account = new Account()): void {
+		const key = this.#free.pop() ?? this.#seats.length
+		const seat: Seat = { endpoint, account, key, ready: false, warm: false, worked: false, unitMs: 0 }
+		this.#seats[key] = seat
+		this.#byEndpoint.set(endpoint, seat)
 		const added = this.#epoll.add(endpoint.fd, EPOLLIN, key)
 		if (added < 0) throw new Error(`Cannot watch descriptor ${endpoint.fd}: errno ${-added}`)
 	}
 
 	remove(endpoint: Endpoint): void {
-		const key = this.#keys.get(endpoint)
-		if (key === undefined) return
-		this.#keys.delete(endpoint)
-		this.#endpoints[key] = undefined
-		this.#free.push(key)
+		const seat = this.#byEndpoint.get(endpoint)
+		if (seat === undefined) return
+		this.#byEndpoint.delete(endpoint)
+		this.#seats[seat.key] = undefined
+		this.#free.push(seat.key)
+		seat.ready = seat.warm = false
+		this.#warm = this.#warm.filter(other => other !== seat)
 		this.#epoll.remove(endpoint.fd)
+	}
+
+	nudge(endpoint: Endpoint): void {
+		const seat = this.#byEndpoint.get(endpoint)
+		if (seat !== undefined) this.#welcome(seat)
 	}
 
 	every(everyMs: number, run: () => void): void {
@@ -80,9 +123,15 @@ export class Reactor implements Loop {
 	/** Serves until `stop`. */
 	run(): void {
 		while (this.#running) {
-			const ready = this.#epoll.wait(this.#hot.length > 0 ? 0 : this.#untilTimer())
-			this.#collect(ready)
-			this.#serveHot()
+			const slept = this.#warm.length === 0
+			const ready = this.#epoll.wait(slept ? this.#untilTimer() : 0)
+			if (slept) this.#wake()
+			for (let i = 0; i < ready; i++) {
+				const seat = this.#seats[this.#epoll.key(i)]
+				if (seat !== undefined) this.#welcome(seat)
+			}
+			this.#nowMs = performance.now()
+			this.#serve()
 			this.#runTimers()
 		}
 		this.#epoll.close()
@@ -95,64 +144,93 @@ export class Reactor implements Loop {
 	}
 
 	#runTimers(): void {
-		if (this.#timers.length === 0) return
-		const now = performance.now()
 		for (const timer of this.#timers) {
-			if (timer.dueMs > now) continue
-			timer.dueMs = now + timer.everyMs
+			if (timer.dueMs > this.#nowMs) continue
+			timer.dueMs = this.#nowMs + timer.everyMs
 			timer.run()
 		}
 	}
 
-	/** The endpoints epoll named, and those that were busy at the end of the last rounds. */
-	#collect(ready: number): void {
-		const hot = this.#hot
-		for (let i = 0; i < ready; i++) {
-			const key = this.#epoll.key(i)
-			if (!hot.includes(key)) hot.push(key)
-		}
+	#welcome(seat: Seat): void {
+		if (!seat.ready) this.#turns.enter(seat.account)
+		seat.ready = true
+		if (seat.warm) return
+		seat.warm = true
+		this.#warm.push(seat)
 	}
 
-	#serveHot(): void {
-		const busy = new Set<number>()
-		let idle = 0
-		let paid = false
-		const most = this.#hot.length > CROWD ? 1 : this.#spinsNow()
-		for (let round = 0; round < ROUNDS; ) {
-			if (this.#round(busy)) {
-				paid ||= idle > 0
-				idle = 0
-				round++
-			} else if (++idle > most) {
-				this.#hot = []
-				this.#spins = paid ? MAX_SPINS : Math.max(MIN_SPINS, this.#spins - (this.#spins >> DECAY_SHIFT))
+	#wake(): void {
+		this.#wakes = (this.#wakes + 1) % EXPLORE_EVERY
+		// Now and then as often as ever, to notice when looking again pays again.
+		this.#most = this.#wakes === 0 ? MAX_SPINS : this.#spins
+		this.#idle = 0
+		this.#paid = false
+	}
+
+	/** Gives turns until it is time to ask epoll, or until nobody has had work for a while. */
+	#serve(): void {
+		const until = this.#nowMs + LOOK_MS
+		const most = this.#warm.length > CROWD ? 1 : this.#most
+		while (this.#nowMs < until && this.#running) {
+			const seat = this.#next()
+			if (seat !== undefined) {
+				if (!this.#giveTurn(seat)) continue
+				this.#paid ||= this.#idle > 0
+				this.#idle = 0
+			} else if (++this.#idle > most) {
+				this.#cool(() => false)
+				this.#spins = this.#paid ? MAX_SPINS : Math.max(MIN_SPINS, this.#spins - (this.#spins >> DECAY_SHIFT))
 				return
-			} else yieldProcessor()
-		}
-		this.#hot = [...busy]
-	}
-
-	/** How often to look again in vain; now and then as often as ever, to notice when it pays again. */
-	#spinsNow(): number {
-		this.#serves = (this.#serves + 1) % EXPLORE_EVERY
-		return this.#serves === 0 ? MAX_SPINS : this.#spins
-	}
-
-	/** One turn for each hot endpoint; whether any worked. */
-	#round(busy: Set<number>): boolean {
-		let worked = false
-		for (const key of this.#hot) {
-			const endpoint = this.#endpoints[key]
-			if (endpoint === undefined) continue
-			const units = endpoint.turn(TURN)
-			if (units > 0) {
-				worked = true
-				busy.add(key)
-			} else if (units < 0) {
-				this.remove(endpoint)
-				endpoint.over()
+			} else {
+				if (this.#idle > 1) yieldProcessor()
+				for (const warm of this.#warm) warm.ready = true
 			}
 		}
-		return worked
+		this.#cool(seat => seat.ready || seat.worked)
+	}
+
+	/** Leaves those to epoll that have nothing to do. */
+	#cool(stays: (seat: Seat) => boolean): void {
+		const warm = this.#warm
+		this.#warm = warm.filter(seat => {
+			seat.warm = stays(seat)
+			if (!seat.warm) seat.ready = false
+			seat.worked = false
+			return seat.warm
+		})
+	}
+
+	/** The ready one that used least. */
+	#next(): Seat | undefined {
+		let next: Seat | undefined
+		for (const seat of this.#warm) {
+			if (seat.ready && (next === undefined || seat.account.usedMs < next.account.usedMs)) next = seat
+		}
+		return next
+	}
+
+	/** Lets an endpoint work for about `TURN_MS`; whether it did. */
+	#giveTurn(seat: Seat): boolean {
+		const { endpoint, account } = seat
+		const units = Math.min(MAX_UNITS, Math.max(1, Math.floor(TURN_MS / seat.unitMs)))
+		const done = endpoint.turn(units)
+		const beganMs = this.#nowMs
+		this.#nowMs = performance.now()
+		const tookMs = this.#nowMs - beganMs
+		if (done > 0) {
+			this.#turns.charge(account, tookMs)
+			const unitMs = tookMs / done
+			seat.unitMs = Math.max(unitMs, seat.unitMs + (unitMs - seat.unitMs) * FORGET)
+			seat.worked = true
+			// Fewer than it was allowed: it saw the end.
+			seat.ready = done >= units
+			return true
+		}
+		seat.ready = false
+		if (done < 0) {
+			this.remove(endpoint)
+			endpoint.over()
+		}
+		return false
 	}
 }

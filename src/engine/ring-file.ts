@@ -19,6 +19,7 @@ import {
 import { moveRing } from '../ring/resize.ts'
 import { Ring, type RingMemory } from '../ring/ring.ts'
 import { allocateFile } from '../sys/files.ts'
+import { O_CLOEXEC, O_CREAT, O_RDWR, O_TRUNC, openPath } from '../sys/io.ts'
 import { mapFile, mapFileTwice, unmap } from '../sys/memory.ts'
 
 /** A fresh ring file, mapped; or a negative errno (-ENOSPC, -ENOMEM). */
@@ -31,7 +32,9 @@ export function createRing(path: string, wishedBytes: number): Ring | number {
 
 function createMemory(path: string, wishedBytes: number): RingMemory | number {
 	const { fileBytes, textBytes, descCount } = geometry(wishedBytes)
-	const fd = openSync(path, 'w+', 0o600)
+	// The container may have used up the store's inodes.
+	const fd = openPath(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+	if (fd < 0) return fd
 	try {
 		ftruncateSync(fd, fileBytes)
 		const allocated = allocateFile(fd, fileBytes)

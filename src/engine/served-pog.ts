@@ -23,6 +23,7 @@ import { adoptRing, closeRing, createRing, resizeRing, reviveRing } from './ring
 import { readIncludes } from './includes.ts'
 import type { ShardContext } from './shard-context.ts'
 import { storeBytes } from './store-size.ts'
+import { Account } from './turns.ts'
 
 export class ServedPog {
 	readonly pog: Pog
@@ -30,6 +31,8 @@ export class ServedPog {
 	readonly log: Endpoint
 	readonly syslog: SyslogCalls
 	readonly observer: PogObserver
+	/** The time that all its work takes. */
+	readonly account = new Account()
 	readonly #tree: PogTree
 	readonly #request: ServeRequest
 	readonly #onResized: (textBytes: number) => void
@@ -41,7 +44,7 @@ export class ServedPog {
 		this.#request = request
 		this.link = link
 		const devLog = new DevLog(request.logFd, pog, context.batch)
-		this.log = { fd: request.logFd, turn: () => devLog.receive(), over: () => {} }
+		this.log = { fd: request.logFd, turn: units => devLog.receive(units), over: () => {} }
 		this.syslog = new SyslogCalls(pog, context.desk)
 		this.observer = new PogObserver(pog)
 	}
@@ -86,7 +89,11 @@ export class ServedPog {
 			processName,
 		})
 		pog.configured.readIncludes = pattern => readIncludes(request.storePath, pattern)
-		const link = context.connect(request, tree, onGone)
+		const link = withWork(context.connect(request, tree, onGone), tree)
+		tree.onWork = () => {
+			if (link.endpoint !== null) context.nudge(link.endpoint)
+			else while (tree.work()) {}
+		}
 		served = new ServedPog(pog, tree, link, request, context)
 		return served
 	}
@@ -154,6 +161,17 @@ export class ServedPog {
 		this.retire()
 		closeRing(this.pog.ring)
 	}
+}
+
+/** What requests have left to do is done in the turns of their connection. */
+function withWork(link: Link, tree: PogTree): Link {
+	const { endpoint } = link
+	if (endpoint === null) return link
+	const turn = (units: number): number => {
+		const done = endpoint.turn(units)
+		return done >= 0 && tree.work() ? units : done
+	}
+	return { ...link, endpoint: { fd: endpoint.fd, turn, over: () => endpoint.over() } }
 }
 
 /** Memory for what app files' reads deliver. */

@@ -9,6 +9,7 @@ import type { Backing } from '../vfs/backing.ts'
 import type { FdStore } from './fd-store.ts'
 import type { Link } from './link.ts'
 import type { ServeRequest } from './messages.ts'
+import type { Endpoint } from './reactor.ts'
 
 export interface ShardContext {
 	readonly limits: Limits
@@ -22,6 +23,8 @@ export interface ShardContext {
 	readonly fdStore: FdStore
 	/** The ring has another size, made by us: whoever should pay for it does not yet. */
 	resized(id: number, textBytes: number): void
+	/** This connection has work that the kernel does not know of. */
+	nudge(endpoint: Endpoint): void
 	/** `onGone`: the connection ended by itself. */
 	connect(request: ServeRequest, tree: Filesystem, onGone: () => void): Link
 }

@@ -82,6 +82,7 @@ export class Shard {
 			fdStore: new FdStore(data.notifySocket, message =>
 				this.#tell({ event: 'log', level: 'error', message, fields: {} }),
 			),
+			nudge: endpoint => this.#reactor.nudge(endpoint),
 			connect: (request, tree, onGone) => {
 				if (connect !== undefined) return connect(request, tree, fault => this.#report(request.name, fault), onGone)
 				const session = this.#newSession(request, tree, (protocol, features) =>
@@ -275,8 +276,8 @@ export class Shard {
 
 	#admit(served: ServedPog): PogFigures {
 		this.#pogs.set(served.pog.id, served)
-		if (served.link.endpoint !== null) this.#reactor.add(served.link.endpoint)
-		this.#reactor.add(served.log)
+		if (served.link.endpoint !== null) this.#reactor.add(served.link.endpoint, served.account)
+		this.#reactor.add(served.log, served.account)
 		for (const { name, fd } of served.inheritedListeners) this.#takeListener(served, name, fd, served.pid)
 		return describePog(served.pog)
 	}
@@ -318,13 +319,13 @@ export class Shard {
 		return false
 	}
 
-	#takeListener({ syslog }: ServedPog, name: string, fd: number, pid: number): void {
+	#takeListener({ syslog, account }: ServedPog, name: string, fd: number, pid: number): void {
 		this.#listeners = Math.max(this.#listeners, Number(name.slice(name.lastIndexOf('-') + 1)))
 		const listener = syslog.listen(fd, userNamespaceOf(pid), closed => {
 			this.#reactor.remove(closed)
 			this.#context.fdStore.forget(name)
 		})
-		this.#reactor.add(listener)
+		this.#reactor.add(listener, account)
 	}
 
 	/** A process descriptor is readable when its process has ended. */

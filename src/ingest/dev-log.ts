@@ -21,10 +21,10 @@ export class DevLog {
 		this.#batch = batch
 	}
 
-	/** Takes what has arrived, one batch at most: the number of datagrams, 0 for none. */
-	receive(): number {
+	/** Takes up to `units` of what has arrived, one batch at most: the number of datagrams, 0 for none. */
+	receive(units: number): number {
 		const batch = this.#batch
-		const count = batch.receive(this.fd)
+		const count = batch.receive(this.fd, units)
 		if (count <= 0) return 0
 		// One translation a run of datagrams of the same sender in a batch; the next batch asks anew.
 		this.#hostPid = -1

@@ -21,6 +21,8 @@ const eventfdCall = bind('int eventfd(int, int)')
 
 export const O_RDONLY = 0o0
 export const O_RDWR = 0o2
+export const O_CREAT = 0o100
+export const O_TRUNC = 0o1000
 export const O_NONBLOCK = 0o4000
 export const O_DIRECTORY = 0o200000
 export const O_CLOEXEC = 0o2000000

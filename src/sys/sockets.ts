@@ -95,10 +95,11 @@ export class DatagramBatch {
 		return this.#memory.bytes
 	}
 
-	/** Receives what is there: the number of datagrams, or a negative errno (-EAGAIN: none). */
-	receive(fd: number): number {
-		for (let i = 0; i < this.#count; i++) this.#words[(i * HEADER_BYTES) / 4 + 10] = CONTROL_BYTES
-		return result(recvmmsgCall(fd, this.#memory.address, this.#count, MSG_DONTWAIT, 0))
+	/** Receives up to `most` of what is there: the number of datagrams, or a negative errno (-EAGAIN: none). */
+	receive(fd: number, most = this.#count): number {
+		const count = Math.min(most, this.#count)
+		for (let i = 0; i < count; i++) this.#words[(i * HEADER_BYTES) / 4 + 10] = CONTROL_BYTES
+		return result(recvmmsgCall(fd, this.#memory.address, count, MSG_DONTWAIT, 0))
 	}
 
 	/** Where datagram i starts in `bytes`. */

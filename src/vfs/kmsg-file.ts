@@ -36,7 +36,7 @@ export class KmsgFile extends OpenFile {
 	#expect = 0
 	/** The last that was asked for is the end, and nothing was read since. */
 	#atEnd = false
-	#kernelHandle = -1
+	#polled = false
 	readonly #limit = new WriteLimit()
 	readonly #processName: (hostPid: number) => string
 	/** Who wrote the first line that was suppressed. */
@@ -120,10 +120,9 @@ export class KmsgFile extends OpenFile {
 
 	override poll(kernelHandle: number, schedule: boolean): number {
 		const { log } = this.#readers
-		if (schedule && this.#kernelHandle !== kernelHandle) {
-			this.#kernelHandle = kernelHandle
-			this.#readers.watch(this, kernelHandle)
-		}
+		// Once somebody waits, each look asks for one more notice: it comes without the flag when a notice was followed.
+		this.#polled ||= schedule
+		if (this.#polled) this.#readers.watch(this, kernelHandle)
 		if (this.#kmsgSeq < log.oldest) return POLLIN_RDNORM | POLLERR_PRI
 		return this.#kmsgSeq < log.next ? POLLIN_RDNORM : 0
 	}

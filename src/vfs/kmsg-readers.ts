@@ -1,7 +1,12 @@
 /**
  * Everybody who waits for the kernel log of one POG: blocked reads, and handles that are polled.
  *
- * Invariant: a waiting read is answered exactly once: by a record, or by the kernel's interrupt.
+ * A container may have thousands of both, so a record only says that there is something to tell; telling is work of its own, done
+ * in steps (`serve`) in the turns of that container's connection. A poller that was told and has not looked since is not told
+ * again: it is on its way already (fs/fuse/file.c, fuse_notify_poll_wakeup; eventpoll keeps it in its ready list).
+ *
+ * Invariants: a waiting read is answered exactly once: by a record, or by the kernel's interrupt. A record costs no more
+ * than one step, and each poll or read at most one answer and one notice later.
  */
 import { type Connection, PENDING, type ReadReply, type ReadRequest } from '../fuse/filesystem.ts'
 import { EAGAIN, ENOMEM } from '../lib/errno.ts'
@@ -25,6 +30,9 @@ interface Waiting {
 	sizeBytes: number
 }
 
+/** How many are told at once. */
+const STEP = 32
+
 /** Shared by all logs of this thread: a record is copied into its answer before the next one is rendered. */
 const SCRATCH = new Uint8Array(Math.max(DEV_KMSG_CAP_BYTES, PROC_KMSG_CAP_BYTES))
 
@@ -35,7 +43,14 @@ export class KmsgReaders {
 	readonly scratch: Uint8Array = SCRATCH
 	readonly #connection: Connection
 	readonly #waiting = new Map<number, Waiting>()
+	/** Kernel handles of those who polled since they were last told. */
 	readonly #watched = new Map<object, number>()
+	/** Those of both who are still to be told, and whether records came since that was settled. */
+	#toResume: number[] = []
+	#toNotify: object[] = []
+	#again = false
+	/** Told when there is something for `serve` to do. */
+	onWork: () => void = () => {}
 	readonly #record = new StoredRecord()
 
 	constructor(pog: Pog, connection: Connection) {
@@ -62,7 +77,7 @@ export class KmsgReaders {
 		this.#waiting.delete(request)
 	}
 
-	/** Notifies this poller of every record from now on. */
+	/** Notifies this poller of the next record. */
 	watch(file: object, kernelHandle: number): void {
 		this.#watched.set(file, kernelHandle)
 	}
@@ -71,28 +86,62 @@ export class KmsgReaders {
 		this.#watched.delete(file)
 	}
 
-	#wake(): void {
-		if (this.#waiting.size > 0) this.#resumeAll()
-		if (this.#watched.size > 0)
-			for (const kernelHandle of this.#watched.values()) this.#connection.notifyPoll(kernelHandle)
+	get #telling(): boolean {
+		return this.#toResume.length > 0 || this.#toNotify.length > 0
 	}
 
-	#resumeAll(): void {
-		const waiting = [...this.#waiting]
-		let drained = false
-		for (const [request, { waiter, sizeBytes }] of waiting) {
-			if (drained && waiter.shared) continue
-			this.#connection.finishRead(request, sizeBytes, reply => {
-				const answer = waiter.resume(sizeBytes, reply)
-				// A reader of the shared position may find it drained by the one before: it goes on waiting, as all of them do.
-				if (answer === -EAGAIN) {
-					drained ||= waiter.shared
-					return PENDING
-				}
-				this.#waiting.delete(request)
-				return answer
-			})
+	#wake(): void {
+		if (this.#telling) {
+			this.#again = true
+			return
 		}
+		this.#begin()
+		if (this.#step()) this.onWork()
+	}
+
+	#begin(): void {
+		this.#again = false
+		// From the end, so that who waited longest is first.
+		if (this.#waiting.size > 0) this.#toResume = [...this.#waiting.keys()].reverse()
+		if (this.#watched.size > 0) this.#toNotify = [...this.#watched.keys()].reverse()
+	}
+
+	/** Tells some of those who are to be told; whether there are more. */
+	serve(): boolean {
+		if (!this.#telling) return false
+		if (this.#step()) return true
+		if (this.#again) this.#begin()
+		return this.#telling
+	}
+
+	#step(): boolean {
+		for (let told = 0; told < STEP; told++) {
+			const request = this.#toResume.pop()
+			if (request === undefined) break
+			this.#resume(request)
+		}
+		for (let told = 0; told < STEP; told++) {
+			const file = this.#toNotify.pop()
+			if (file === undefined) break
+			const kernelHandle = this.#watched.get(file)
+			if (kernelHandle === undefined) continue
+			this.#watched.delete(file)
+			this.#connection.notifyPoll(kernelHandle)
+		}
+		return this.#telling
+	}
+
+	#resume(request: number): void {
+		const waiting = this.#waiting.get(request)
+		if (waiting === undefined) return
+		const { waiter, sizeBytes } = waiting
+		this.#connection.finishRead(request, sizeBytes, reply => {
+			const answer = waiter.resume(sizeBytes, reply)
+			// A reader of the shared position may find it drained by the one before: it goes on waiting.
+			if (answer === -EAGAIN) return PENDING
+			this.#waiting.delete(request)
+			return answer
+		})
 	}
 
 	/** Renders a record as /dev/kmsg gives it into `scratch`; its length. */

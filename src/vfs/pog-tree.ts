@@ -74,6 +74,9 @@ export class PogTree implements Filesystem {
 	#places!: Places
 	#directories!: OpenDirectories
 	#renaming!: Renaming
+	/** Told when there is something for `work` to do: a step of what requests have left. Answers whether there is more. */
+	onWork: () => void = () => {}
+	readonly work = (): boolean => this.#readers.serve()
 
 	constructor(pog: Pog, options: TreeOptions) {
 		this.#pog = pog
@@ -84,6 +87,7 @@ export class PogTree implements Filesystem {
 	attach(connection: Connection): void {
 		this.#connection = connection
 		this.#readers = new KmsgReaders(this.#pog, connection)
+		this.#readers.onWork = () => this.onWork()
 		this.#apps = new AppFiles(this.#options.backing, connection)
 		this.#places = new Places(this.#pog, this.#apps)
 		this.#directories = new OpenDirectories(this.#places, this.#pog.limits)

@@ -17,7 +17,7 @@ export class ProcKmsgFile extends OpenFile {
 	readonly shared = true
 	readonly #readers: KmsgReaders
 	readonly #pieceBytes: number
-	#kernelHandle = -1
+	#polled = false
 
 	/** `pieceBytes`: the largest READ the kernel sends; filled completely, it would ask (and block) for more. */
 	constructor(readers: KmsgReaders, pieceBytes: number) {
@@ -72,10 +72,9 @@ export class ProcKmsgFile extends OpenFile {
 	}
 
 	override poll(kernelHandle: number, schedule: boolean): number {
-		if (schedule && this.#kernelHandle !== kernelHandle) {
-			this.#kernelHandle = kernelHandle
-			this.#readers.watch(this, kernelHandle)
-		}
+		// Once somebody waits, each look asks for one more notice: it comes without the flag when a notice was followed.
+		this.#polled ||= schedule
+		if (this.#polled) this.#readers.watch(this, kernelHandle)
 		return this.#readers.log.shared.seq < this.#readers.pog.ring.headSeq ? POLLIN_RDNORM : 0
 	}
 
