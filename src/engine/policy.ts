@@ -19,6 +19,7 @@ export interface HostPolicy extends PogPolicy {
 	ringBytes: number
 	/** Text bytes that a ring may have at most. */
 	maxRingBytes: number
+	passthrough: boolean
 	/** Bytes of a container's own files below /var/log. */
 	quotaBytes: number
 	/** How long the log of a container that is gone stays readable from the host, and of how many. */
@@ -38,6 +39,7 @@ export const DEFAULT_POLICY: HostPolicy = {
 	ratePerSecond: 0,
 	burst: 0,
 	devkmsg: 'on',
+	passthrough: true,
 	defaultConf: DEFAULT_SYSLOG_CONF,
 }
 
@@ -84,6 +86,11 @@ const KEYS: Readonly<Record<string, Setter>> = {
 	devkmsg: (policy, value) => {
 		if (!DEVKMSG_MODES.includes(value as DevkmsgMode)) return DEVKMSG_MODES.join(', ')
 		policy.devkmsg = value as DevkmsgMode
+		return undefined
+	},
+	passthrough: (policy, value) => {
+		if (value !== 'on' && value !== 'off') return 'on or off'
+		policy.passthrough = value === 'on'
 		return undefined
 	},
 }

@@ -61,8 +61,8 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 	let stopping = false
 	const features: Record<string, string | number | boolean> = { transport }
 	const policy = watchPolicy(etcDir, log, next => {
-		const { devkmsg, defaultConf, maxRingBytes } = next
-		void shard.ask('policy', { devkmsg, defaultConf, maxRingBytes })
+		const { devkmsg, passthrough, defaultConf, maxRingBytes } = next
+		void shard.ask('policy', { devkmsg, passthrough, defaultConf, maxRingBytes })
 	})
 	const shard = new ShardClient(
 		{ transport, policy: policy.current, pogctl: readFileSync(POGCTL_INSIDE), notifySocket },

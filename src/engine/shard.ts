@@ -117,6 +117,7 @@ export class Shard {
 		const saved = `${storePath}/negotiated`
 		const session: Session = new Session(fuseFd, tree, {
 			workspace: this.#workspace,
+			withheld: this.#context.policy.passthrough === false ? ['FUSE_PASSTHROUGH'] : [],
 			...(resume ? readNegotiated(saved) : {}),
 			onNegotiated: ({ minor, passthrough, resend, maxWriteBytes }) => {
 				writeFileSync(saved, JSON.stringify(session.negotiated))

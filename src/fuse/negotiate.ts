@@ -30,6 +30,8 @@ export interface Negotiated {
 
 export interface NegotiationLimits {
 	readonly maxWriteBytes: number
+	/** Flags not to ask for, although the kernel offers them. */
+	readonly withheld?: readonly InitFlag[]
 }
 
 const PAGE_BYTES = 4096
@@ -63,7 +65,7 @@ export const NO_FEATURES: Features = {
 /** Settles the protocol. -EPROTO when the kernel speaks an older one than 7.31, or another major. */
 export function negotiate(offer: Offer, limits: NegotiationLimits): Negotiated | number {
 	if (offer.major !== FUSE_KERNEL_VERSION || offer.minor < FUSE_OLDEST_MINOR_VERSION) return -EPROTO
-	const [wanted, wanted2] = initFlagWords(WANTED)
+	const [wanted, wanted2] = initFlagWords(WANTED.filter(flag => limits.withheld?.includes(flag) !== true))
 	const flags = (offer.flags & wanted) >>> 0
 	const extended = hasInitFlag(flags, 0, 'FUSE_INIT_EXT')
 	const flags2 = extended ? (offer.flags2 & wanted2) >>> 0 : 0

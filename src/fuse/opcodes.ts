@@ -5,7 +5,7 @@
  * Invariant: an opcode that is not here, or that says ENOSYS, is answered ENOSYS: the kernel then never asks again and
  * does what it does for file systems without that operation.
  */
-import { EINVAL, EIO, ENOSYS, ENOTTY } from '../lib/errno.ts'
+import { EFBIG, EINVAL, EIO, ENOSYS, ENOTTY, ENXIO } from '../lib/errno.ts'
 import {
 	FUSE_BATCH_FORGET_IN,
 	FUSE_CREATE_IN,
@@ -163,14 +163,14 @@ export const OPERATIONS: readonly Operation[] = [
 	row(42, 'FUSE_BATCH_FORGET', FUSE_BATCH_FORGET_IN, 0, 'none', batchForget),
 	row(43, 'FUSE_FALLOCATE', FUSE_FALLOCATE_IN, 0, status, ({ request, in: { fallocate } }, fs) => {
 		const { fh, offset, length, mode } = fallocate
-		return isExact(offset + length) ? fs.fallocate(request.node, fh, offset, length, mode) : -EINVAL
+		return isExact(offset + length) ? fs.fallocate(request.node, fh, offset, length, mode) : -EFBIG
 	}),
 	refuse(44, 'FUSE_READDIRPLUS'),
 	row(45, 'FUSE_RENAME2', FUSE_RENAME2_IN, 2, status, ({ request, in: { rename2 } }, fs) =>
 		fs.rename(request.node, request.name, rename2.newdir, request.secondName, rename2.flags),
 	),
 	row(46, 'FUSE_LSEEK', FUSE_LSEEK_IN, 0, sought, ({ request, in: { lseek } }, fs) =>
-		isExact(lseek.offset) ? fs.lseek(request.node, lseek.fh, lseek.offset, lseek.whence) : -EINVAL,
+		isExact(lseek.offset) ? fs.lseek(request.node, lseek.fh, lseek.offset, lseek.whence) : -ENXIO,
 	),
 	refuse(47, 'FUSE_COPY_FILE_RANGE'),
 	refuse(48, 'FUSE_SETUPMAPPING'),
@@ -230,7 +230,7 @@ function write(w: Workspace, fs: Filesystem): number {
 	to.sizeBytes = from.size
 	if (to.start + to.sizeBytes > request.end) return -EIO
 	to.offset = from.offset
-	if (!isExact(to.offset + to.sizeBytes)) return -EINVAL
+	if (!isExact(to.offset + to.sizeBytes)) return -EFBIG
 	to.request = request.id
 	to.node = request.node
 	to.handle = from.fh
@@ -244,7 +244,7 @@ function setattr(w: Workspace, fs: Filesystem): number {
 		change: to,
 		in: { setattr: from },
 	} = w
-	if (!isExact(from.size)) return -EINVAL
+	if (!isExact(from.size)) return -EFBIG
 	to.valid = from.valid
 	to.handle = from.valid & FATTR_FH ? from.fh : -1
 	to.size = from.size

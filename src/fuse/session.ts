@@ -30,6 +30,7 @@ import {
 	FUSE_NOTIFY_POLL,
 	FUSE_NOTIFY_RESEND,
 	hasInitFlag,
+	type InitFlag,
 } from './flags.ts'
 import { featuresOf, type Negotiated, negotiate, NO_FEATURES } from './negotiate.ts'
 import { OPERATION_BY_OPCODE, type Operation, type Protocol } from './opcodes.ts'
@@ -55,6 +56,8 @@ export interface SessionOptions {
 	readonly maxFaults?: number
 	/** In force already: an earlier process did the handshake on this descriptor. */
 	readonly negotiated?: Negotiated
+	/** INIT flags not to ask for, although the kernel offers them. */
+	readonly withheld?: readonly InitFlag[]
 	/** Told once, at the end of the handshake. */
 	readonly onNegotiated?: (features: Features) => void
 }
@@ -92,6 +95,7 @@ export class Session implements Connection, Protocol {
 	readonly #log: (fault: Fault) => void
 	readonly #maxFaults: number
 	readonly #onNegotiated: (features: Features) => void
+	readonly #withheld: readonly InitFlag[]
 	/** The upper word of `unique` by request: all that a late answer needs beside the number itself. */
 	readonly #pending = new Map<RequestId, number>()
 
@@ -102,6 +106,7 @@ export class Session implements Connection, Protocol {
 		this.#log = options.log
 		this.#maxFaults = options.maxFaults ?? DEFAULT_MAX_FAULTS
 		this.#onNegotiated = options.onNegotiated ?? (() => {})
+		this.#withheld = options.withheld ?? []
 		this.#negotiated = options.negotiated
 		if (options.negotiated !== undefined) this.#features = featuresOf(options.negotiated)
 		filesystem.attach(this)
@@ -199,7 +204,10 @@ export class Session implements Connection, Protocol {
 		out.init.minor = FUSE_KERNEL_MINOR_VERSION
 		// A newer major: name ours, and the kernel asks again in ours.
 		if (major > FUSE_KERNEL_VERSION) return FUSE_INIT_OUT.sizeBytes
-		const negotiated = negotiate({ major, minor, maxReadaheadBytes, flags, flags2 }, limits)
+		const negotiated = negotiate(
+			{ major, minor, maxReadaheadBytes, flags, flags2 },
+			{ ...limits, withheld: this.#withheld },
+		)
 		if (typeof negotiated === 'number') {
 			this.#fault({
 				message: `Cannot speak FUSE ${major}.${minor}: need 7.31 or newer (kernel 5.4)`,

@@ -35,6 +35,8 @@ export interface PogPolicy {
 	devkmsg: DevkmsgMode
 	/** Text of the host's default syslog.conf. */
 	defaultConf: string
+	/** False: the bytes of the container's own files go through the service, as on kernels before 6.9. For POGs made from then on. */
+	passthrough?: boolean
 	/** Text bytes that a ring may have at most; no bound of its own when left out. */
 	maxRingBytes?: number
 }

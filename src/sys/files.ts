@@ -22,6 +22,8 @@ const readlinkatCall = bind('int64_t readlinkat(int, int64_t, int64_t, int64_t)'
 const linkatCall = bind('int linkat(int, int64_t, int, int64_t, int)')
 const fchownatCall = bind('int fchownat(int, int64_t, int64_t, int64_t, int)')
 const fchmodatCall = bind('int fchmodat(int, int64_t, int, int)')
+const fchmodCall = bind('int fchmod(int, int)')
+const futimensCall = bind('int futimens(int, int64_t)')
 const utimensatCall = bind('int utimensat(int, int64_t, int64_t, int)')
 const ftruncateCall = bind('int ftruncate(int, int64_t)')
 const fallocateCall = bind('int fallocate(int, int, int64_t, int64_t)')
@@ -134,7 +136,7 @@ export class FileCalls {
 		return a === 0 || b === 0 ? -ENAMETOOLONG : result(linkatCall(dir, a, dir, b, 0))
 	}
 
-	/** `uid` or `gid` of -1 stay as they are. */
+	/** `uid` or `gid` of -1 stay as they are. An empty path means the descriptor itself, here and below. */
 	chown(dir: number, path: string, uid: number, gid: number): number {
 		const at = this.#path(path, this.#first)
 		const flags = AT_SYMLINK_NOFOLLOW | (path === '' ? AT_EMPTY_PATH : 0)
@@ -142,24 +144,27 @@ export class FileCalls {
 	}
 
 	chmod(dir: number, path: string, mode: number): number {
+		if (path === '') return result(fchmodCall(dir, mode))
 		const at = this.#path(path, this.#first)
 		return at === 0 ? -ENAMETOOLONG : result(fchmodatCall(dir, at, mode, 0))
 	}
 
-	/** Microseconds; -1 leaves that time as it is. */
-	utimens(dir: number, path: string, atimeUs: number, mtimeUs: number): number {
+	/** Microseconds, also before 1970; undefined leaves that time as it is. */
+	utimens(dir: number, path: string, atimeUs: number | undefined, mtimeUs: number | undefined): number {
 		const at = this.#path(path, this.#first)
 		if (at === 0) return -ENAMETOOLONG
 		this.#putTime(2 * PATH_BYTES, atimeUs)
 		this.#putTime(2 * PATH_BYTES + 16, mtimeUs)
+		if (path === '') return result(futimensCall(dir, this.#struct))
 		return result(utimensatCall(dir, at, this.#struct, AT_SYMLINK_NOFOLLOW))
 	}
 
-	#putTime(at: number, timeUs: number): void {
-		const seconds = Math.floor(timeUs / 1e6)
-		this.#view.setUint32(at, seconds % 2 ** 32, true)
-		this.#view.setUint32(at + 4, Math.floor(seconds / 2 ** 32), true)
-		this.#view.setUint32(at + 8, timeUs < 0 ? UTIME_OMIT : Math.round(timeUs - seconds * 1e6) * 1e3, true)
+	#putTime(at: number, timeUs: number | undefined): void {
+		const seconds = Math.floor((timeUs ?? 0) / 1e6)
+		this.#view.setUint32(at, seconds, true)
+		this.#view.setInt32(at + 4, Math.floor(seconds / 2 ** 32), true)
+		const nanoseconds = timeUs === undefined ? UTIME_OMIT : Math.round(timeUs - seconds * 1e6) * 1e3
+		this.#view.setUint32(at + 8, nanoseconds, true)
 		this.#view.setUint32(at + 12, 0, true)
 	}
 
@@ -169,6 +174,11 @@ export class FileCalls {
 
 	allocate(fd: number, mode: number, offset: number, length: number): number {
 		return result(fallocateCall(fd, mode, offset, length))
+	}
+
+	/** lseek(2): where it leads. */
+	lseek(fd: number, offset: number, whence: number): number {
+		return result(lseekCall(fd, offset, whence))
 	}
 
 	/** All entries of an open directory but `.` and `..`, from its beginning; or a negative errno. */

@@ -77,6 +77,10 @@ export class AppFile extends OpenFile {
 		return this.#backing.calls.pwrite(this.#fd, memory.address + start, sizeBytes, offset)
 	}
 
+	override lseek(offset: number, whence: number): number {
+		return this.#backing.calls.lseek(this.#fd, offset, whence)
+	}
+
 	override truncate(sizeBytes: number): number {
 		return this.#backing.calls.truncate(this.#fd, sizeBytes)
 	}

@@ -16,7 +16,7 @@ import {
 	FATTR_UID,
 } from '../fuse/flags.ts'
 import { EFBIG, ENOENT, EOPNOTSUPP, EPERM } from '../lib/errno.ts'
-import { type DirectoryEntry, newFileStat } from '../lib/file-stat.ts'
+import { type DirectoryEntry, type FileStat, newFileStat } from '../lib/file-stat.ts'
 import { AppFile, BackingIds } from './app-file.ts'
 import { type AppNode, AppNodes, joinPath } from './app-nodes.ts'
 import type { Backing } from './backing.ts'
@@ -38,6 +38,7 @@ const S_IFMT = 0o170000
 const S_IFREG = 0o100000
 const S_IFDIR = 0o040000
 const S_IFLNK = 0o120000
+const S_ISGID = 0o2000
 
 export class AppFiles {
 	readonly backing: Backing
@@ -61,24 +62,23 @@ export class AppFiles {
 		return this.nodes.addRoot(this.#stat.ino, name)
 	}
 
-	/** Fills `attr` from the backing file of a node. */
+	/** Fills `attr` from the backing file of a node; without a name, from what it was when it lost that. */
 	getattr(node: AppNode, attr: Attr): number {
 		const { calls, root } = this.backing
-		const answer = node.unlinked ? -ENOENT : calls.stat(root, this.nodes.path(node), this.#stat)
+		const answer = node.unlinked ? 0 : calls.stat(root, this.nodes.path(node), this.#stat)
 		if (answer < 0) return answer
-		this.#fill(attr)
+		this.#fill(attr, node.last ?? this.#stat)
 		return 0
 	}
 
 	/** Fills `attr` from an open file, which may have no name any more. */
 	getattrOf(file: AppFile, attr: Attr): number {
 		const answer = this.backing.calls.stat(file.fd, '', this.#stat)
-		if (answer === 0) this.#fill(attr)
+		if (answer === 0) this.#fill(attr, this.#stat)
 		return answer
 	}
 
-	#fill(attr: Attr): void {
-		const s = this.#stat
+	#fill(attr: Attr, s: FileStat): void {
 		attr.ino = appInode(s.ino)
 		attr.size = s.size
 		attr.blocks = s.blocks
@@ -105,33 +105,50 @@ export class AppFiles {
 		const node = this.nodes.found(this.#stat.ino, parent, name)
 		entry.node = appNode(node.ino)
 		entry.generation = 0
-		this.#fill(entry.attr)
+		this.#fill(entry.attr, this.#stat)
 		return 0
 	}
 
-	/** Makes a new file the caller's, then looks it up. */
-	#adopt(made: number, parent: AppNode, name: string, entry: Entry, caller: Caller): number {
+	/**
+	 * Makes a new file the caller's, then looks it up. `mode`: its permissions, when it has any of its own. They are set last:
+	 * this process has a umask too, and a change of owner takes the set-id bits away. In a set-group-ID directory files get its
+	 * group, and directories the bit as well (inode_init_owner(), fs/inode.c v6.12).
+	 */
+	#adopt(made: number, parent: AppNode, name: string, mode: number, entry: Entry, caller: Caller): number {
 		if (made < 0) return made
-		const path = joinPath(this.nodes.path(parent), name)
-		this.backing.calls.chown(this.backing.root, path, caller.uid, caller.gid)
+		const { calls, root } = this.backing
+		const directory = this.nodes.path(parent)
+		const path = joinPath(directory, name)
+		const grouped = calls.stat(root, directory, this.#stat) === 0 && (this.#stat.mode & S_ISGID) !== 0
+		calls.chown(root, path, caller.uid, grouped ? this.#stat.gid : caller.gid)
+		const type = mode & S_IFMT
+		if (type !== S_IFLNK) calls.chmod(root, path, (mode & 0o7777) | (grouped && type === S_IFDIR ? S_ISGID : 0))
 		return this.lookup(parent, name, entry)
 	}
 
 	mkdir(parent: AppNode, name: string, mode: number, entry: Entry, caller: Caller): number {
 		const path = joinPath(this.nodes.path(parent), name)
-		return this.#adopt(this.backing.calls.mkdir(this.backing.root, path, mode), parent, name, entry, caller)
+		const made = this.backing.calls.mkdir(this.backing.root, path, mode)
+		return this.#adopt(made, parent, name, S_IFDIR | (mode & 0o7777), entry, caller)
 	}
 
 	/** Files, FIFOs and sockets; devices are refused: nobody in a container makes one through a log directory. */
 	mknod(parent: AppNode, name: string, mode: number, entry: Entry, caller: Caller): number {
 		if (![0, S_IFREG, 0o010000, 0o140000].includes(mode & S_IFMT)) return -EPERM
 		const path = joinPath(this.nodes.path(parent), name)
-		return this.#adopt(this.backing.calls.mknod(this.backing.root, path, mode, 0), parent, name, entry, caller)
+		return this.#adopt(this.backing.calls.mknod(this.backing.root, path, mode, 0), parent, name, mode, entry, caller)
 	}
 
 	symlink(parent: AppNode, name: string, target: string, entry: Entry, caller: Caller): number {
 		const path = joinPath(this.nodes.path(parent), name)
-		return this.#adopt(this.backing.calls.symlink(target, this.backing.root, path), parent, name, entry, caller)
+		return this.#adopt(
+			this.backing.calls.symlink(target, this.backing.root, path),
+			parent,
+			name,
+			S_IFLNK,
+			entry,
+			caller,
+		)
 	}
 
 	link(node: AppNode, parent: AppNode, name: string, entry: Entry): number {
@@ -151,9 +168,8 @@ export class AppFiles {
 		const path = joinPath(this.nodes.path(parent), name)
 		const known = calls.stat(root, path, this.#stat)
 		if (known < 0) return known
-		const { ino } = this.#stat
 		const answer = calls.unlink(root, path, directory ? AT_REMOVEDIR : 0)
-		if (answer === 0) this.nodes.removed(ino, parent, name)
+		if (answer === 0) this.nodes.removed(this.#stat, parent, name)
 		return answer
 	}
 
@@ -164,13 +180,13 @@ export class AppFiles {
 		const source = calls.stat(root, from, this.#stat)
 		if (source < 0) return source
 		const { ino } = this.#stat
-		const replaced = calls.stat(root, to, this.#stat) === 0 ? this.#stat.ino : -1
+		const replaced = calls.stat(root, to, this.#stat) === 0 && this.#stat.ino !== ino
 		const answer = calls.rename(root, from, to, flags)
 		if (answer < 0) return answer
 		const exchanged = (flags & 2) !== 0
-		if (replaced >= 0 && replaced !== ino) {
-			if (exchanged) this.nodes.moved(replaced, parent, name)
-			else this.nodes.removed(replaced, newParent, newName)
+		if (replaced) {
+			if (exchanged) this.nodes.moved(this.#stat.ino, parent, name)
+			else this.nodes.removed(this.#stat, newParent, newName)
 		}
 		this.nodes.moved(ino, newParent, newName)
 		return 0
@@ -196,8 +212,8 @@ export class AppFiles {
 		if (valid & FATTR_MODE) steps.push(() => calls.chmod(dir, path, change.mode & 0o7777))
 		if (valid & (FATTR_ATIME | FATTR_MTIME)) {
 			const now = Date.now() * 1e3
-			const atime = valid & FATTR_ATIME ? (valid & FATTR_ATIME_NOW ? now : change.atimeUs) : -1
-			const mtime = valid & FATTR_MTIME ? (valid & FATTR_MTIME_NOW ? now : change.mtimeUs) : -1
+			const atime = valid & FATTR_ATIME ? (valid & FATTR_ATIME_NOW ? now : change.atimeUs) : undefined
+			const mtime = valid & FATTR_MTIME ? (valid & FATTR_MTIME_NOW ? now : change.mtimeUs) : undefined
 			steps.push(() => calls.utimens(dir, path, atime, mtime))
 		}
 		for (const step of steps) {
@@ -222,22 +238,28 @@ export class AppFiles {
 		return this.#open(this.nodes.path(node), flags & O_TRUNC, 0, flags)
 	}
 
+	/** Opens a file that has no name any more once more, by one that has it open. */
+	reopen(file: AppFile, flags: number): AppFile | number {
+		// Not by name, so what this leads to is the file itself: proc(5), /proc/PID/fd.
+		return this.#open(`/proc/self/fd/${file.fd}`, flags & O_TRUNC, 0, flags, 0)
+	}
+
 	create(parent: AppNode, name: string, mode: number, flags: number, entry: Entry, caller: Caller): AppFile | number {
 		const path = joinPath(this.nodes.path(parent), name)
 		const existed = this.exists(parent, name)
 		const file = this.#open(path, O_CREAT | (flags & (O_EXCL | O_TRUNC)), mode, flags)
 		if (typeof file === 'number') return file
-		const answer = existed ? this.lookup(parent, name, entry) : this.#adopt(0, parent, name, entry, caller)
+		const answer = existed ? this.lookup(parent, name, entry) : this.#adopt(0, parent, name, mode, entry, caller)
 		if (answer === 0) return file
 		file.release()
 		return answer
 	}
 
 	/** Backing files are opened for both directions where possible: the page cache reads what an O_WRONLY open wrote. */
-	#open(path: string, extra: number, mode: number, flags: number): AppFile | number {
+	#open(path: string, extra: number, mode: number, flags: number, nofollow = O_NOFOLLOW): AppFile | number {
 		const { calls, root } = this.backing
 		const access = (flags & O_ACCMODE) === 0 ? 0 : O_RDWR
-		const fd = calls.open(root, path, access | extra | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, mode)
+		const fd = calls.open(root, path, access | extra | nofollow | O_NONBLOCK | O_CLOEXEC, mode)
 		if (fd < 0) return fd
 		calls.stat(fd, '', this.#stat)
 		return new AppFile(this.backing, this.#ids, fd, this.#stat.ino)
@@ -245,6 +267,8 @@ export class AppFiles {
 
 	/** Entries of a directory, or a negative errno. */
 	list(node: AppNode): DirectoryEntry[] | number {
+		// Removed while it was open: it was empty then. Its path may be another's by now.
+		if (node.unlinked) return []
 		const { calls, root } = this.backing
 		const fd = calls.open(root, this.nodes.path(node), O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0)
 		if (fd < 0) return fd

@@ -6,6 +6,8 @@
  * this daemon changes the tmpfs. It keeps containers inside: system calls follow symbolic links in the directories of a
  * path, and the path of a directory that was forgotten and then moved away could be one that leads to the host.
  */
+import type { FileStat } from '../lib/file-stat.ts'
+
 export interface AppNode {
 	readonly ino: number
 	/** Null for the two roots. */
@@ -16,14 +18,19 @@ export interface AppNode {
 	children: number
 	/** The name this node is known by was removed. */
 	unlinked: boolean
+	/** What it was when that name was removed: for who holds it without having opened it (a working directory, O_PATH). */
+	last: FileStat | null
 }
+
+const S_IFMT = 0o170000
+const S_IFDIR = 0o040000
 
 export class AppNodes {
 	readonly #byIno = new Map<number, AppNode>()
 
 	/** A directory that is there for ever: `varlog` or `runpog`. */
 	addRoot(ino: number, name: string): AppNode {
-		const node: AppNode = { ino, parent: null, name, lookups: 1, children: 0, unlinked: false }
+		const node: AppNode = { ino, parent: null, name, lookups: 1, children: 0, unlinked: false, last: null }
 		this.#byIno.set(ino, node)
 		return node
 	}
@@ -36,7 +43,7 @@ export class AppNodes {
 	found(ino: number, parent: AppNode, name: string): AppNode {
 		let node = this.#byIno.get(ino)
 		if (node === undefined) {
-			node = { ino, parent, name, lookups: 0, children: 0, unlinked: false }
+			node = { ino, parent, name, lookups: 0, children: 0, unlinked: false, last: null }
 			parent.children++
 			this.#byIno.set(ino, node)
 		}
@@ -67,6 +74,7 @@ export class AppNodes {
 		if (from === null) return
 		node.name = name
 		node.unlinked = false
+		node.last = null
 		if (from === parent) return
 		node.parent = parent
 		parent.children++
@@ -74,10 +82,13 @@ export class AppNodes {
 		this.#release(from)
 	}
 
-	/** The name was removed; open handles still reach the inode. */
-	removed(ino: number, parent: AppNode, name: string): void {
-		const node = this.#byIno.get(ino)
-		if (node !== undefined && node.parent === parent && node.name === name) node.unlinked = true
+	/** The name of what `stat` tells was removed; open handles still reach the inode. */
+	removed(stat: FileStat, parent: AppNode, name: string): void {
+		const node = this.#byIno.get(stat.ino)
+		if (node === undefined || node.parent !== parent || node.name !== name) return
+		node.unlinked = true
+		const directory = (stat.mode & S_IFMT) === S_IFDIR
+		node.last = { ...stat, nlink: directory ? 0 : Math.max(0, stat.nlink - 1) }
 	}
 
 	moved(ino: number, parent: AppNode, name: string): void {

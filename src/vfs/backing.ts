@@ -20,9 +20,10 @@ export interface BackingCalls {
 	link(dir: number, from: string, to: string): number
 	chown(dir: number, path: string, uid: number, gid: number): number
 	chmod(dir: number, path: string, mode: number): number
-	utimens(dir: number, path: string, atimeUs: number, mtimeUs: number): number
+	utimens(dir: number, path: string, atimeUs: number | undefined, mtimeUs: number | undefined): number
 	truncate(fd: number, sizeBytes: number): number
 	allocate(fd: number, mode: number, offset: number, length: number): number
+	lseek(fd: number, offset: number, whence: number): number
 	list(fd: number): DirectoryEntry[] | number
 	statfs(
 		fd: number,

@@ -120,8 +120,7 @@ export class PogTree implements Filesystem {
 		const fixed = fixedNode(node)
 		if (fixed !== undefined) {
 			const answer = this.#fixedAttr(node, attr)
-			const end = file?.seekEnd()
-			if (end !== undefined) attr.size = end
+			attr.size = file?.seekEnd() ?? attr.size
 			// A directory changes through this mount only: the kernel need not ask at every path it walks.
 			return answer === 0 && (fixed.mode & S_IFDIR) !== 0 ? DIRECTORY_VALID_MS : answer
 		}
@@ -129,8 +128,7 @@ export class PogTree implements Filesystem {
 		const view = this.#places.viewOf(node)
 		if (view === undefined) return -ENOENT
 		this.#places.viewAttr(view, this.#places.base(view, node), attr)
-		const end = file?.seekEnd()
-		if (end !== undefined) attr.size = end
+		attr.size = file?.seekEnd() ?? attr.size
 		return 0
 	}
 
@@ -138,12 +136,13 @@ export class PogTree implements Filesystem {
 		if (file instanceof AppFile) return this.#apps.getattrOf(file, attr)
 		const app = this.#apps.nodes.get(appIno(node))
 		if (app === undefined) return -ENOENT
-		if (!app.unlinked) return this.#apps.getattr(app, attr)
-		// No name any more: any open handle of it knows.
-		for (const open of this.#handles) {
-			if (open instanceof AppFile && open.ino === app.ino && this.#apps.getattrOf(open, attr) === 0) return 0
-		}
-		return -ENOENT
+		const open = app.unlinked ? this.#openOf(app) : undefined
+		return open ? this.#apps.getattrOf(open, attr) : this.#apps.getattr(app, attr)
+	}
+
+	/** Any open handle of an app file: all that leads to one without a name. */
+	#openOf(app: AppNode): AppFile | undefined {
+		return [...this.#handles].find((open): open is AppFile => open instanceof AppFile && open.ino === app.ino)
 	}
 
 	#fixedAttr(node: NodeId, attr: Attr): number {
@@ -179,8 +178,10 @@ export class PogTree implements Filesystem {
 
 	#change(node: NodeId, change: AttrChange, file: OpenFile | undefined): number {
 		const directory = this.#places.directory(node)
+		// fchmod(2) and fchown(2) come without their handle.
+		const open = file ?? (directory?.unlinked === true ? this.#openOf(directory) : undefined)
 		if (directory !== undefined)
-			return this.#apps.setattr(directory, change, file instanceof AppFile ? file : undefined)
+			return this.#apps.setattr(directory, change, open instanceof AppFile ? open : undefined)
 		const view = this.#places.viewOf(node)
 		if (view !== undefined) return this.#places.changeView(view, change)
 		if (fixedNode(node) === undefined) return -ENOENT
@@ -266,7 +267,9 @@ export class PogTree implements Filesystem {
 	#openNode(node: NodeId, flags: number, caller: Caller): OpenFile | number {
 		if (isAppNode(node)) {
 			const app = this.#apps.nodes.get(appIno(node))
-			return app === undefined || app.unlinked ? -ENOENT : this.#apps.open(app, flags)
+			if (app?.unlinked !== true) return app === undefined ? -ENOENT : this.#apps.open(app, flags)
+			const open = this.#openOf(app)
+			return open === undefined ? -ENOENT : this.#apps.reopen(open, flags)
 		}
 		const view = this.#places.viewOf(node)
 		if (view !== undefined) return this.#openView(view, node, flags)

@@ -12,7 +12,7 @@
  */
 import { FOPEN_DIRECT_IO, FOPEN_NOFLUSH } from '../fuse/flags.ts'
 import type { ReadReply, ReadRequest, WriteRequest } from '../fuse/filesystem.ts'
-import { EBADF, EPERM } from '../lib/errno.ts'
+import { EBADF, EINVAL, ENXIO, EPERM } from '../lib/errno.ts'
 import type { Pog, Sender } from '../pog/pog.ts'
 import type { View } from '../pog/views.ts'
 import type { Place, ViewIndex } from '../ring/view-index.ts'
@@ -20,6 +20,8 @@ import { OpenFile } from './open-file.ts'
 
 const O_ACCMODE = 3
 const O_RDONLY = 0
+const SEEK_DATA = 3
+const SEEK_HOLE = 4
 
 export class ViewFile extends OpenFile {
 	readonly openFlags = FOPEN_DIRECT_IO | FOPEN_NOFLUSH
@@ -61,6 +63,14 @@ export class ViewFile extends OpenFile {
 	/** The offset that the end of the view has for this handle. */
 	override seekEnd(): number {
 		return Math.max(0, this.#pog.views.extent(this.#view).head - this.#origin - this.#shift)
+	}
+
+	/** A file without holes (lseek(2)): all of it is data, and its end counts as one. */
+	override lseek(offset: number, whence: number): number {
+		if (whence !== SEEK_DATA && whence !== SEEK_HOLE) return -EINVAL
+		const end = this.seekEnd()
+		if (offset < 0 || offset >= end) return -ENXIO
+		return whence === SEEK_DATA ? offset : end
 	}
 
 	override read(request: ReadRequest, reply: ReadReply): number {

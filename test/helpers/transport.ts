@@ -21,6 +21,13 @@ const BEYOND_FUSE_NATIVE: Readonly<Record<string, string>> = {
 	"util-linux dmesg -S, -C, -c, -n, -D and -E do to the container's log what they do to a kernel's": CLEARED,
 	'less reads whole lines in order while the ring is overwritten':
 		'the size of a view counts what was overwritten since the first who has it open opened it',
+	...Object.fromEntries(
+		['own files, passthrough', 'own files, served', 'a view, a file of lines'].map(what => [
+			`${what}: every operation answers as on a tmpfs, but for the differences that are named`,
+			'what libfuse 2 cannot do is tested row by row in transport-native.test.ts',
+		]),
+	),
+	'every difference that is named belongs to a probe': 'the probes are not asked',
 }
 
 /** Why a test cannot be held on this transport; undefined when it can. */
