@@ -9,7 +9,7 @@
 import { FOPEN_DIRECT_IO, FOPEN_NOFLUSH, FOPEN_PARALLEL_DIRECT_WRITES } from '../fuse/flags.ts'
 import { PENDING, type ReadReply, type ReadRequest, type WriteRequest } from '../fuse/filesystem.ts'
 import { EAGAIN, EINVAL, ENODEV, EPIPE, ESPIPE } from '../lib/errno.ts'
-import type { Sender } from '../pog/pog.ts'
+import type { Pog, Sender } from '../pog/pog.ts'
 import type { KmsgReaders } from './kmsg-readers.ts'
 import { OpenFile } from './open-file.ts'
 import { WriteLimit } from './write-limit.ts'
@@ -20,11 +20,19 @@ export const KMSG_SIZE_BYTES = 8192
 const STRIDE = 8192
 /** PRINTKRB_RECORD_MAX: the longest write. */
 const MAX_WRITE_BYTES = 1024
+const O_ACCMODE = 3
+const O_WRONLY = 1
 const O_NONBLOCK = 0o4000
 const SEEK_DATA = 3
 const POLLIN_RDNORM = 0x41
 const POLLERR_PRI = 0x0a
 const SEVERITY_WARNING = 4
+
+/** By the host's policy; and with dmesg_restrict, reading is for the container's root, writing is not (devkmsg_open). */
+export function mayOpenKmsg({ policy, printk, owner }: Pog, flags: number, uid: number): boolean {
+	if (policy.devkmsg === 'off') return false
+	return printk.dmesgRestrict === 0 || (flags & O_ACCMODE) === O_WRONLY || uid === owner.uid
+}
 
 export class KmsgFile extends OpenFile {
 	readonly openFlags = FOPEN_DIRECT_IO | FOPEN_NOFLUSH | FOPEN_PARALLEL_DIRECT_WRITES

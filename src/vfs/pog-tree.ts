@@ -31,7 +31,7 @@ import type { Backing } from './backing.ts'
 import { ConfDraft, ConfFile } from './conf-file.ts'
 import { CtlFile, type PogActions } from './ctl-file.ts'
 import { Handles } from './handles.ts'
-import { KMSG_SIZE_BYTES, KmsgFile } from './kmsg-file.ts'
+import { KMSG_SIZE_BYTES, KmsgFile, mayOpenKmsg } from './kmsg-file.ts'
 import { KmsgReaders } from './kmsg-readers.ts'
 import { appIno, fillFixedAttr, fixedNode, isAppNode, isName, NODE, S_IFDIR } from './nodes.ts'
 import type { AppNode } from './app-nodes.ts'
@@ -46,7 +46,6 @@ import { TextFile } from './text-file.ts'
 import { ViewFile } from './view-file.ts'
 
 const O_ACCMODE = 3
-const O_WRONLY = 1
 const O_EXCL = 0o200
 const O_TRUNC = 0o1000
 const POLLNVAL = 0x20
@@ -273,8 +272,7 @@ export class PogTree implements Filesystem {
 		}
 		const view = this.#places.viewOf(node)
 		if (view !== undefined) return this.#openView(view, node, flags)
-		if (node === NODE.devKmsg && this.#pog.policy.devkmsg === 'off') return -EPERM
-		if (node === NODE.devKmsg && !this.#mayOpenKmsg(flags, caller)) return -EPERM
+		if (node === NODE.devKmsg && !mayOpenKmsg(this.#pog, flags, caller.uid)) return -EPERM
 		if (node === NODE.devKmsg) return new KmsgFile(this.#readers, this.#options.processName)
 		if (node === NODE.procKmsg) return new ProcKmsgFile(this.#readers, this.#connection.features.maxWriteBytes)
 		if (PrintkFile.is(node)) return new PrintkFile(this.#pog.printk, node)
@@ -282,12 +280,6 @@ export class PogTree implements Filesystem {
 		if (node === NODE.ctl) return new CtlFile(this.#pog, this.#options.actions)
 		const report = reportBytes(node, this.#pog, this.#options.reports)
 		return report === undefined ? -ENOENT : new TextFile(report)
-	}
-
-	/** With dmesg_restrict, reading is for the container's root; writing is not (devkmsg_open). */
-	#mayOpenKmsg(flags: number, caller: Caller): boolean {
-		if (this.#pog.printk.dmesgRestrict === 0 || (flags & O_ACCMODE) === O_WRONLY) return true
-		return caller.uid === this.#pog.owner.uid
 	}
 
 	#openView(view: View, node: NodeId, flags: number): OpenFile | number {
