@@ -5,6 +5,7 @@
  *
  * write  a 100-byte message by write(2) on one open description (O_WRONLY)
  * read   200 bytes by pread(2) at offset 0 of one open description
+ * seek   200 bytes by pread(2) at offsets all over the file, by a fixed pseudo-random series
  * stat   stat(2) of the path (a lookup of the last name: nothing may be cached)
  * open   open(2) O_RDONLY and close(2)
  * seq    reads the file from its start to its end with a 128 KiB buffer, COUNT times; prints seconds and bytes
@@ -47,7 +48,7 @@ int main(int argc, char **argv)
 	int fd = -1;
 
 	if (argc != 5) {
-		fprintf(stderr, "usage: fuse-ops write|read|stat|open|seq DIR FILE COUNT\n");
+		fprintf(stderr, "usage: fuse-ops write|read|seek|stat|open|seq DIR FILE COUNT\n");
 		return 2;
 	}
 	if (chdir(argv[2]) != 0)
@@ -60,7 +61,7 @@ int main(int argc, char **argv)
 
 	if (strcmp(argv[1], "write") == 0)
 		fd = open(file, O_WRONLY | O_CLOEXEC);
-	else if (strcmp(argv[1], "read") == 0)
+	else if (strcmp(argv[1], "read") == 0 || strcmp(argv[1], "seek") == 0)
 		fd = open(file, O_RDONLY | O_CLOEXEC);
 	else
 		fd = -2;
@@ -76,6 +77,15 @@ int main(int argc, char **argv)
 		for (i = 0; i < count; i++)
 			if (pread(fd, buffer, 200, 0) != 200)
 				die("read");
+	} else if (strcmp(argv[1], "seek") == 0) {
+		unsigned long long random = 1;
+		if (fstat(fd, &st) != 0 || st.st_size <= 200)
+			die("size");
+		for (i = 0; i < count; i++) {
+			random = random * 6364136223846793005ULL + 1442695040888963407ULL;
+			if (pread(fd, buffer, 200, (off_t)((random >> 16) % (unsigned long long)(st.st_size - 200))) != 200)
+				die("seek");
+		}
 	} else if (strcmp(argv[1], "stat") == 0) {
 		for (i = 0; i < count; i++)
 			if (stat(file, &st) != 0)

@@ -17,6 +17,8 @@ const PROGRAMS = {
 	'fuse-ops': { source: 'clients/fuse-ops.c', library: '' },
 	'devlog-send': { source: 'clients/devlog-send.c', library: '' },
 	'kmsg-fill': { source: 'clients/kmsg-fill.c', library: '' },
+	'http-load': { source: 'clients/http-load.c', library: '' },
+	paced: { source: 'clients/paced.c', library: '' },
 	'time-runs': { source: 'clients/time-runs.c', library: '' },
 	storm: { source: 'hostile/storm.c', library: '' },
 	probe: { source: 'hostile/probe.c', library: '' },

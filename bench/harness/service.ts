@@ -42,13 +42,13 @@ export class Service {
 		return existsSync(SHIM)
 	}
 
-	/** Starts a service on one CPU, with more options if any; throws when it does not come up. */
-	static async start(cpu: Cpu, more: readonly string[] = []): Promise<Service> {
+	/** Starts a service on one CPU, with more options and more lines of policy if any; throws when it does not come up. */
+	static async start(cpu: Cpu, more: readonly string[] = [], policy = ''): Promise<Service> {
 		const runDir = mkdtempSync('/tmp/pogs-bench-')
 		/* The benchmark is one writer of many records on one open description: the kernel's rate limit would drop them. */
 		const etcDir = path.join(runDir, 'etc')
 		mkdirSync(etcDir)
-		writeFileSync(path.join(etcDir, 'pogs.conf'), 'devkmsg = on\n')
+		writeFileSync(path.join(etcDir, 'pogs.conf'), `devkmsg = on\n${policy}`)
 		const server = new Server(
 			['setsid', process.execPath, SHIM, '--run-dir', runDir, '--etc-dir', etcDir, ...more],
 			cpu,

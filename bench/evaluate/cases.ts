@@ -1,0 +1,6 @@
+/** The cases, in the order of the document. */
+import type { EvaluationCase } from './case.ts'
+import { launch } from './cases/launch.ts'
+import { throughput } from './cases/throughput.ts'
+
+export const CASES: readonly EvaluationCase[] = [launch, throughput]
