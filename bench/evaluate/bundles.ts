@@ -73,7 +73,7 @@ export class Bundles {
 	readonly #state: string
 	readonly #tag: string
 	readonly #made = new Map<string, boolean>()
-	#template: string | undefined
+	#template: Promise<string> | undefined
 
 	/** `runDir`: the run directory of the service that POGs come from. */
 	constructor(scratch: string, runDir: string) {
@@ -91,10 +91,10 @@ export class Bundles {
 
 	/** Writes a bundle; answers its directory. */
 	async prepare(spec: BundleSpec): Promise<string> {
-		this.#template ??= await this.#spec()
+		this.#template ??= this.#spec()
 		const bundle = path.join(this.#scratch, spec.name)
 		mkdirSync(bundle, { recursive: true })
-		const config = JSON.parse(this.#template) as OciConfig
+		const config = JSON.parse(await this.#template) as OciConfig
 		config.root = { path: spec.root, readonly: false }
 		config.process.terminal = false
 		config.process.args = spec.args
@@ -168,7 +168,7 @@ export class Bundles {
 	async #spec(): Promise<string> {
 		const directory = path.join(this.#scratch, '.template')
 		mkdirSync(directory, { recursive: true })
-		await run(['sh', '-c', 'cd "$1" && rm -f config.json && exec runc spec', 'sh', directory])
+		await run(['sh', '-c', 'cd "$1" && exec runc spec', 'sh', directory])
 		return readFileSync(path.join(directory, 'config.json'), 'utf8')
 	}
 }

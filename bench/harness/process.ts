@@ -51,6 +51,17 @@ export const run = async (command: readonly string[], cpu?: Cpu, env?: NodeJS.Pr
 	return { stdout, seconds }
 }
 
+/** Processor time that processes have taken so far, in seconds, all their threads; /proc/PID/stat, proc(5), in ticks of 10 ms. */
+export const processorSeconds = (pids: readonly number[]): number => {
+	let ticks = 0
+	for (const pid of pids) {
+		const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+		const [user, system] = stat.slice(stat.lastIndexOf(')') + 2).split(' ').slice(11, 13)
+		ticks += Number(user) + Number(system)
+	}
+	return ticks / 100
+}
+
 /** Waits until a condition holds; throws what was waited for when it does not within the time. */
 export const until = async (
 	what: string,

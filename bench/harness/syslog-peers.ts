@@ -12,6 +12,7 @@ import { type Cpu, run, Server } from './process.ts'
 
 export interface SyslogPeer {
 	readonly name: string
+	readonly pid: number
 	readonly socket: string
 	/** The file with one line a message; undefined when it keeps them in memory only. */
 	readonly output: string | undefined
@@ -114,5 +115,5 @@ export const startSyslogPeer = async (key: SyslogPeerName, cpu: Cpu): Promise<Sy
 		await stop()
 		return { missing: `${key} does not run here: ${String(error).slice(0, 160)}` }
 	}
-	return { name: daemon.name, socket, output: daemon.writesFile ? path.join(home, 'out') : undefined, stop }
+	return { name: daemon.name, pid: server.pid, socket, output: daemon.writesFile ? path.join(home, 'out') : undefined, stop }
 }
