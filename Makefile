@@ -15,6 +15,7 @@ RUN_DIR ?= /run/pogs
 AVA_FLAGS ?=
 FILES ?=
 BENCH_FLAGS ?=
+EVALUATE_FLAGS ?=
 HOSTILE_FLAGS ?=
 E2E_SECONDS ?= 1200
 
@@ -24,7 +25,7 @@ mandir := $(DESTDIR)$(PREFIX)/share/man
 etcdir := $(DESTDIR)$(SYSCONFDIR)/pogs
 
 SOURCES := $(shell find src -name '*.ts')
-SCRIPTS := $(wildcard mount/pogs-* mount/*/pogs-*hook mount/*/pogs-*attach) .ci/run $(wildcard mount/*.sh test/*.sh bench/*.sh)
+SCRIPTS := $(wildcard mount/pogs-* mount/*/pogs-*hook mount/*/pogs-*attach) .ci/run $(wildcard mount/*.sh test/*.sh bench/*.sh bench/evaluate/*.sh)
 # Sources each other, so it is read from where it lies.
 RUNTIME_SCRIPTS := $(notdir $(wildcard test/runtimes/*.sh))
 MODULES := node_modules/.package-lock.json
@@ -133,6 +134,12 @@ bench: build ## figures against other daemons, one table (BENCH_FLAGS="--only fu
 hostile: build ## four hostile containers at once, and what a fifth one notices (root; HOSTILE_FLAGS="5 names opens")
 	@sh bench/install-packages.sh >&2 || true
 	@node --import=tsx bench/hostile/main.ts $(HOSTILE_FLAGS)
+
+.PHONY: evaluate
+evaluate: build ## the paper's evaluation and the peers: docs/evaluation.md (EVALUATE_FLAGS="--only launch", --quick, --render)
+	@sh bench/install-packages.sh >&2 || true
+	@sh bench/evaluate/install-packages.sh >&2
+	@node --import=tsx bench/evaluate/main.ts $(EVALUATE_FLAGS)
 
 .PHONY: install
 install: build ## install below PREFIX=/usr/local (DESTDIR= for packagers)

@@ -49,10 +49,10 @@ interface OciConfig {
 }
 
 /** What Docker gives a container; runc's own template has three, too few for a web server or a database. */
-const CAPABILITIES = [
-	...['CHOWN', 'DAC_OVERRIDE', 'FSETID', 'FOWNER', 'MKNOD', 'NET_RAW', 'SETGID', 'SETUID', 'SETFCAP', 'SETPCAP'],
-	...['NET_BIND_SERVICE', 'SYS_CHROOT', 'KILL', 'AUDIT_WRITE'],
-].map(name => `CAP_${name}`)
+const CAPABILITIES =
+	'CHOWN DAC_OVERRIDE FSETID FOWNER MKNOD NET_RAW SETGID SETUID SETFCAP SETPCAP NET_BIND_SERVICE SYS_CHROOT KILL AUDIT_WRITE'
+		.split(' ')
+		.map(name => `CAP_${name}`)
 
 export const tmpfs = (destination: string, options = 'mode=755'): BundleMount => ({
 	destination,
@@ -101,7 +101,8 @@ export class Bundles {
 		config.process.env.push(...(spec.env ?? []))
 		config.process.noNewPrivileges = false
 		delete config.process.rlimits
-		for (const set of ['bounding', 'effective', 'permitted', 'inheritable']) config.process.capabilities[set] = CAPABILITIES
+		for (const set of ['bounding', 'effective', 'permitted', 'inheritable'])
+			config.process.capabilities[set] = CAPABILITIES
 		config.process.capabilities['ambient'] = []
 		if (spec.devLog !== undefined)
 			config.mounts.push({ destination: '/dev/log', source: spec.devLog, type: 'bind', options: ['bind'] })
@@ -118,7 +119,16 @@ export class Bundles {
 		const runtime = pogs
 			? ['env', `POGS_RUN_DIR=${this.#runDir}`, 'POGS_RUNTIME=runc', path.join(PROJECT, 'mount/pogs-runc')]
 			: ['runc']
-		return [...runtime, '--root', this.#state, 'run', ...more, '--bundle', path.join(this.#scratch, name), this.id(name)]
+		return [
+			...runtime,
+			'--root',
+			this.#state,
+			'run',
+			...more,
+			'--bundle',
+			path.join(this.#scratch, name),
+			this.id(name),
+		]
 	}
 
 	/** Starts a container in the background. */
@@ -131,7 +141,9 @@ export class Bundles {
 		try {
 			await run(['sh', '-c', shell, 'sh', ...this.command(spec.name, spec.pogs, ['--detach', '--pid-file', pidFile])])
 		} catch (error) {
-			throw new Error(`${spec.name} does not start: ${readFileSync(path.join(bundle, 'out'), 'latin1').trim()}`, { cause: error })
+			throw new Error(`${spec.name} does not start: ${readFileSync(path.join(bundle, 'out'), 'latin1').trim()}`, {
+				cause: error,
+			})
 		}
 		return { name: spec.name, pid: Number(readFileSync(pidFile, 'latin1')) }
 	}
@@ -160,7 +172,8 @@ export class Bundles {
 	async stop(): Promise<void> {
 		const names = [...this.#made.keys()]
 		const worker = async (): Promise<void> => {
-			for (let name = names.pop(); name !== undefined; name = names.pop()) await this.remove(name).catch(() => undefined)
+			for (let name = names.pop(); name !== undefined; name = names.pop())
+				await this.remove(name).catch(() => undefined)
 		}
 		await Promise.all(Array.from({ length: 4 }, worker))
 	}

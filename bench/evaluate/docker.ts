@@ -9,6 +9,7 @@ import { isMissing, type Missing, PROJECT } from '../harness/build.ts'
 import { run, Server } from '../harness/process.ts'
 
 const IMAGE = 'pogs-evaluate'
+const NO_NETWORK = ['--bridge=none', '--iptables=false', '--ip6tables=false', '--ip-forward=false', '--ip-masq=false']
 
 export class Docker {
 	readonly #directory: string
@@ -45,14 +46,18 @@ export class Docker {
 		const places = ['data-root', 'exec-root'].map(name => `--${name}=${directory}/${name}`)
 		const server = new Server([
 			'dockerd',
-			...['--bridge=none', '--iptables=false', '--ip6tables=false', '--ip-forward=false', '--ip-masq=false'],
-			...['--exec-opt', 'native.cgroupdriver=cgroupfs', '--add-runtime', `pogs=${wrapper}`],
+			...NO_NETWORK,
+			'--exec-opt=native.cgroupdriver=cgroupfs',
+			`--add-runtime=pogs=${wrapper}`,
 			...places,
-			...['-H', `unix://${directory}/sock`, '-p', `${directory}/pid`],
+			`--host=unix://${directory}/sock`,
+			`--pidfile=${directory}/pid`,
 		])
 		const docker = new Docker(directory, server)
 		try {
-			await server.ready(async () => existsSync(`${directory}/sock`) && (await docker.call('version').catch(() => '')) !== '')
+			await server.ready(
+				async () => existsSync(`${directory}/sock`) && (await docker.call('version').catch(() => '')) !== '',
+			)
 			await run(['sh', '-c', 'tar -C "$0" -c . | "$@"', root, ...docker.command('import', '-', IMAGE)])
 		} catch (error) {
 			await docker.stop()

@@ -30,7 +30,9 @@ const cell = (value: Cell): string => {
 const markdown = ({ columns, rows }: Pick<Table, 'columns' | 'rows'>): string[] => {
 	const lines = [columns, ...rows].map(row => row.map(cell))
 	const widths = columns.map((_, at) => Math.max(3, ...lines.map(line => line[at]?.length ?? 0)))
-	const [head = [], ...body] = lines.map(line => `| ${line.map((text, at) => text.padEnd(widths[at] ?? 0)).join(' | ')} |`)
+	const [head = [], ...body] = lines.map(
+		line => `| ${line.map((text, at) => text.padEnd(widths[at] ?? 0)).join(' | ')} |`,
+	)
 	return [String(head), `| ${widths.map(width => '-'.repeat(width)).join(' | ')} |`, ...body.map(String)]
 }
 
@@ -44,7 +46,8 @@ const slug = (title: string): string =>
 
 const section = (one: EvaluationCase, saved: Saved | undefined): string[] => {
 	const out = [`## ${one.title}`, '', one.about, '']
-	if (saved === undefined) return [...out, `Not measured yet: \`make evaluate EVALUATE_FLAGS="--only ${one.name}"\`.`, '']
+	if (saved === undefined)
+		return [...out, `Not measured yet: \`make evaluate EVALUATE_FLAGS="--only ${one.name}"\`.`, '']
 	if (saved.quick) out.push('**A smoke run (`--quick`): not to be quoted.**', '')
 	for (const table of saved.tables) {
 		out.push(`**${table.title}**`, '', ...markdown(table), '')
@@ -52,7 +55,10 @@ const section = (one: EvaluationCase, saved: Saved | undefined): string[] => {
 	}
 	for (const each of saved.figures) out.push(`![${each.title}](evaluation/${each.name}.svg)`, '')
 	if (saved.notes.length > 0) out.push(...saved.notes.map(note => `- ${note}`), '')
-	out.push(`Raw numbers: [evaluation/${one.name}.json](evaluation/${one.name}.json), ${saved.taken}, ${Math.round(saved.seconds)} s.`, '')
+	out.push(
+		`Raw numbers: [evaluation/${one.name}.json](evaluation/${one.name}.json), ${saved.taken}, ${Math.round(saved.seconds)} s.`,
+		'',
+	)
 	return out
 }
 

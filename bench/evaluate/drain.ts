@@ -58,7 +58,11 @@ export class Drain {
 		const leaf = this.#leaf(tokens)
 		const found = this.#best(leaf.groups, tokens)
 		if (found === undefined) {
-			const group = { id: this.#groups.length, template: tokens.map(token => (varies(token) ? WILDCARD : token)), lines: 1 }
+			const group = {
+				id: this.#groups.length,
+				template: tokens.map(token => (varies(token) ? WILDCARD : token)),
+				lines: 1,
+			}
 			this.#groups.push(group)
 			leaf.groups.push(group)
 			return group

@@ -51,7 +51,17 @@ export const describeMachine = async (): Promise<Machine> => {
 }
 
 /** In one line. */
-export const inWords = ({ cpu, cpus, virtual, memoryGb, kernel, node, distribution, cgroups, versions }: Machine): string =>
+export const inWords = ({
+	cpu,
+	cpus,
+	virtual,
+	memoryGb,
+	kernel,
+	node,
+	distribution,
+	cgroups,
+	versions,
+}: Machine): string =>
 	[
 		`${cpu}, ${cpus} CPUs${virtual ? ' of a virtual machine' : ''}, ${memoryGb} GB`,
 		`Linux ${kernel}, cgroup ${cgroups}`,

@@ -85,7 +85,8 @@ if (!options.render) {
 	if (!Service.built) usage('dist/bin/pogshim.js is missing: run "make build" first')
 	const machine = await describeMachine()
 	for (const one of CASES) {
-		if (named === undefined ? !options.fresh && load(data, one.name)?.quick === false : !named.includes(one.name)) continue
+		if (named === undefined ? !options.fresh && load(data, one.name)?.quick === false : !named.includes(one.name))
+			continue
 		console.error(one.name)
 		try {
 			await take(one, machine)

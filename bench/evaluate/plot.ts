@@ -36,9 +36,12 @@ export const ticksOf = (scale: Axis['scale'], low: number, high: number): number
 		const [first, last] = [Math.floor(Math.log10(low) + 1e-9), Math.ceil(Math.log10(high) - 1e-9)]
 		const decades = Array.from({ length: Math.max(last, first + 1) - first + 1 }, (_, index) => 10 ** (first + index))
 		if (decades.length > 3) return decades
-		return decades.flatMap((decade, index) => (index === decades.length - 1 ? [decade] : [decade, 2 * decade, 5 * decade]))
+		return decades.flatMap((decade, index) =>
+			index === decades.length - 1 ? [decade] : [decade, 2 * decade, 5 * decade],
+		)
 	}
-	const rough = (high - low || 1) / 5
+	/* A range of nothing is one of something: ticks must differ. */
+	const rough = Math.max(high - low, Math.abs(high) * 1e-6, 1e-9) / 5
 	const power = 10 ** Math.floor(Math.log10(rough))
 	const step = ([1, 2, 5, 10].find(each => each * power >= rough) ?? 10) * power
 	const first = Math.floor(low / step + 1e-9)
@@ -91,7 +94,8 @@ export const plot = (figure: Figure): string => {
 	const ys = points.flatMap(point => [point.y.min, point.y.median, point.y.max].filter(value => shown(value, y)))
 	const legendHeight = series.length > 1 ? Math.ceil(series.length / 2) * LEGEND_LINE + 6 : 0
 	const [top, bottom] = [TOP + legendHeight, HEIGHT + legendHeight - BOTTOM]
-	const xTicks = x.scale === 'log' ? [...new Set(xs)].sort((a, b) => a - b) : ticksOf('linear', Math.min(...xs), Math.max(...xs))
+	const xTicks =
+		x.scale === 'log' ? [...new Set(xs)].sort((a, b) => a - b) : ticksOf('linear', Math.min(...xs), Math.max(...xs))
 	if (xTicks.length === 1) xTicks.push((xTicks[0] ?? 1) * 2)
 	const yTicks = ticksOf(y.scale, y.scale === 'linear' ? Math.min(0, ...ys) : Math.min(...ys), Math.max(...ys))
 	const atX = scaleOf(x, xTicks, LEFT + 8, WIDTH - RIGHT - 24)
@@ -105,7 +109,9 @@ export const plot = (figure: Figure): string => {
 	series.forEach((each, index) => {
 		if (series.length < 2) return
 		const [left, line] = [LEFT + (index % 2) * ((WIDTH - LEFT) / 2), TOP + Math.floor(index / 2) * LEGEND_LINE]
-		out.push(`<g class="s${index % 6}">${marker(index, left + 6, line - 4)}<text x="${left + 18}" y="${line}">${escaped(each.name)}</text></g>`)
+		out.push(
+			`<g class="s${index % 6}">${marker(index, left + 6, line - 4)}<text x="${left + 18}" y="${line}">${escaped(each.name)}</text></g>`,
+		)
 	})
 	for (const tick of yTicks) {
 		const at = px(atY(tick))
@@ -120,14 +126,18 @@ export const plot = (figure: Figure): string => {
 	out.push(`<line class="axis" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${bottom}" y2="${bottom}"/>`)
 	out.push(`<text x="${(LEFT + WIDTH - RIGHT) / 2}" y="${bottom + 42}" text-anchor="middle">${escaped(x.label)}</text>`)
 	const middle = (top + bottom) / 2
-	out.push(`<text x="18" y="${middle}" text-anchor="middle" transform="rotate(-90 18 ${middle})">${escaped(y.label)}</text>`)
+	out.push(
+		`<text x="18" y="${middle}" text-anchor="middle" transform="rotate(-90 18 ${middle})">${escaped(y.label)}</text>`,
+	)
 	series.forEach((each, index) => {
 		const places = each.points.map(point => ({ point, at: px(atX(point.x)), height: px(atY(point.y.median)) }))
 		out.push(`<g class="s${index % 6}">`)
 		out.push(`<path class="line" d="M${places.map(({ at, height }) => `${at} ${height}`).join('L')}"/>`)
 		for (const { point, at, height } of places) {
 			const ends = [point.y.min, point.y.max].map(value => (shown(value, y) ? px(atY(value)) : height))
-			out.push(`<line class="spread" x1="${at}" x2="${at}" y1="${ends[0]}" y2="${ends[1]}"/>${marker(index, at, height)}`)
+			out.push(
+				`<line class="spread" x1="${at}" x2="${at}" y1="${ends[0]}" y2="${ends[1]}"/>${marker(index, at, height)}`,
+			)
 		}
 		out.push('</g>')
 	})

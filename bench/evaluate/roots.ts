@@ -10,8 +10,32 @@ import path from 'node:path'
 import { BUILD } from '../harness/build.ts'
 import { run } from '../harness/process.ts'
 
-const DIRECTORIES = ['proc', 'sys', 'dev', 'etc', 'run', 'tmp', 'root', 'srv', 'var/log', 'var/lib', 'var/cache', 'var/www', 'work']
-const ETC = ['apache2', 'mysql', 'alternatives', 'mime.types', 'ld.so.cache', 'ld.so.conf', 'nsswitch.conf', 'passwd', 'group']
+const DIRECTORIES = [
+	'proc',
+	'sys',
+	'dev',
+	'etc',
+	'run',
+	'tmp',
+	'root',
+	'srv',
+	'var/log',
+	'var/lib',
+	'var/cache',
+	'var/www',
+	'work',
+]
+const ETC = [
+	'apache2',
+	'mysql',
+	'alternatives',
+	'mime.types',
+	'ld.so.cache',
+	'ld.so.conf',
+	'nsswitch.conf',
+	'passwd',
+	'group',
+]
 
 const skeleton = (root: string): void => {
 	for (const directory of DIRECTORIES) mkdirSync(path.join(root, directory), { recursive: true })
@@ -49,9 +73,11 @@ export const HOST_USR = { destination: '/usr', source: '/usr', options: ['rbind'
 export const hostRoot = (root: string): string => {
 	skeleton(root)
 	mkdirSync(path.join(root, 'usr'))
-	for (const name of ['bin', 'sbin', 'lib', 'lib64']) if (existsSync(`/usr/${name}`)) symlinkSync(`usr/${name}`, path.join(root, name))
+	for (const name of ['bin', 'sbin', 'lib', 'lib64'])
+		if (existsSync(`/usr/${name}`)) symlinkSync(`usr/${name}`, path.join(root, name))
 	for (const name of ETC)
-		if (existsSync(`/etc/${name}`)) cpSync(`/etc/${name}`, path.join(root, 'etc', name), { recursive: true, verbatimSymlinks: true })
+		if (existsSync(`/etc/${name}`))
+			cpSync(`/etc/${name}`, path.join(root, 'etc', name), { recursive: true, verbatimSymlinks: true })
 	mkdirSync(path.join(root, 'var/www/html'), { recursive: true })
 	writeFileSync(path.join(root, 'var/www/html/index.html'), `<html><body>${'It works. '.repeat(40)}</body></html>\n`)
 	return root

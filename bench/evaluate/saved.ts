@@ -26,7 +26,10 @@ const rounded = (_key: string, value: unknown): unknown =>
 
 /** Arrays of numbers on one line: they are most of the file. */
 const compact = (text: string): string =>
-	text.replace(/\[\n\s*(-?[\d.e+-]+(?:,\n\s*-?[\d.e+-]+)*)\n\s*\]/g, (_whole, list: string) => `[${list.replace(/\n\s*/g, ' ')}]`)
+	text.replace(
+		/\[\n\s*(-?[\d.e+-]+(?:,\n\s*-?[\d.e+-]+)*)\n\s*\]/g,
+		(_whole, list: string) => `[${list.replace(/\n\s*/g, ' ')}]`,
+	)
 
 export const save = (directory: string, saved: Saved): void => {
 	mkdirSync(directory, { recursive: true })

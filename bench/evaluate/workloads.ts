@@ -56,7 +56,10 @@ const isThere = (program: string): Promise<boolean> =>
 
 /** What the workloads want and this machine lacks, in words; undefined when all is there. */
 export const lackingFor = async (workload: 'httpd' | 'mariadb'): Promise<string | undefined> => {
-	const programs = workload === 'httpd' ? ['apache2', 'ab', 'logger', 'runc'] : ['mariadbd', 'mariadb-slap', 'mariadb-install-db', 'runc']
+	const programs =
+		workload === 'httpd'
+			? ['apache2', 'ab', 'logger', 'runc']
+			: ['mariadbd', 'mariadb-slap', 'mariadb-install-db', 'runc']
 	for (const program of programs) if (!(await isThere(program))) return `no ${program} here (bench/install-packages.sh)`
 	return undefined
 }
@@ -65,7 +68,8 @@ const logs = (logging: Logging): Pick<BundleSpec, 'pogs' | 'devLog'> =>
 	typeof logging === 'object' ? { pogs: false, devLog: logging.devLog } : { pogs: logging === 'pogs' }
 
 /** Puts the configuration of httpd into a root file system made by `hostRoot`. */
-export const configureApache = (root: string): void => writeFileSync(path.join(root, 'etc/apache2/evaluate.conf'), APACHE_CONF)
+export const configureApache = (root: string): void =>
+	writeFileSync(path.join(root, 'etc/apache2/evaluate.conf'), APACHE_CONF)
 
 /** An Apache httpd in a container, which answers. */
 export const startApache = async (
@@ -76,15 +80,39 @@ export const startApache = async (
 	annotations: Readonly<Record<string, string>> = {},
 ): Promise<Workload> => {
 	const bundle = await bundles.start({
-		...{ name, root, annotations, ...logs(logging) },
-		args: ['apache2', '-f', '/etc/apache2/evaluate.conf', '-D', 'FOREGROUND', ...(logging === 'none' ? [] : ['-D', 'LOGGING'])],
+		name,
+		root,
+		annotations,
+		...logs(logging),
+		args: [
+			'apache2',
+			'-f',
+			'/etc/apache2/evaluate.conf',
+			'-D',
+			'FOREGROUND',
+			...(logging === 'none' ? [] : ['-D', 'LOGGING']),
+		],
 		env: [`NAME=${bundles.id(name)}`],
 		mounts: [HOST_USR, tmpfs('/run'), tmpfs('/tmp', 'mode=1777')],
 	})
 	const inNetwork = ['nsenter', '-t', String(bundle.pid), '-n']
 	const ask = async (count: number, cpu?: Cpu): Promise<string> =>
-		(await run([...inNetwork, 'ab', '-q', '-n', String(count), '-c', String(Math.min(16, count)), 'http://127.0.0.1/'], cpu)).stdout
-	await until(`httpd of ${name} answers`, () => ask(1).then(() => true, () => false), 20_000, 50)
+		(
+			await run(
+				[...inNetwork, 'ab', '-q', '-n', String(count), '-c', String(Math.min(16, count)), 'http://127.0.0.1/'],
+				cpu,
+			)
+		).stdout
+	await until(
+		`httpd of ${name} answers`,
+		() =>
+			ask(1).then(
+				() => true,
+				() => false,
+			),
+		20_000,
+		50,
+	)
 	return {
 		...bundle,
 		load: async count => {
@@ -109,10 +137,10 @@ const MIX = [
 	'UPDATE mix.item SET n = n + 1 WHERE id = 17',
 ] as const
 
-const SMALL = [
-	...['--innodb-buffer-pool-size=16M', '--innodb-log-file-size=8M', '--innodb-flush-log-at-trx-commit=2', '--performance-schema=OFF'],
-	...['--skip-networking', '--skip-log-bin', '--user=root', '--aria-pagecache-buffer-size=1M', '--key-buffer-size=1M'],
-]
+const SMALL =
+	'--innodb-buffer-pool-size=16M --innodb-log-file-size=8M --innodb-flush-log-at-trx-commit=2 --performance-schema=OFF --skip-networking --skip-log-bin --user=root --aria-pagecache-buffer-size=1M --key-buffer-size=1M'.split(
+		' ',
+	)
 
 /** An empty data directory, made once and copied for each container. */
 export const installMariadb = async (directory: string): Promise<string> => {
@@ -140,26 +168,63 @@ export const startMariadb = async (
 	const data = `${template}-${name}`
 	cpSync(template, data, { recursive: true })
 	const audit = ['--plugin-load-add=server_audit', '--server-audit-logging=ON', '--server-audit-output-type=syslog']
-	const ident = [`--server-audit-syslog-ident=${bundles.id(name)}`, '--server-audit-events=QUERY', '--server-audit-syslog-facility=LOG_LOCAL2']
+	const ident = [
+		`--server-audit-syslog-ident=${bundles.id(name)}`,
+		'--server-audit-events=QUERY',
+		'--server-audit-syslog-facility=LOG_LOCAL2',
+	]
 	const bundle = await bundles.start({
-		...{ name, root, annotations, ...logs(logging) },
-		args: ['mariadbd', '--no-defaults', ...SMALL, '--socket=/work/sock', ...(logging === 'none' ? [] : [...audit, ...ident])],
+		name,
+		root,
+		annotations,
+		...logs(logging),
+		args: [
+			'mariadbd',
+			'--no-defaults',
+			...SMALL,
+			'--socket=/work/sock',
+			...(logging === 'none' ? [] : [...audit, ...ident]),
+		],
 		mounts: [
 			HOST_USR,
-			...[tmpfs('/run'), tmpfs('/tmp', 'mode=1777')],
+			tmpfs('/run'),
+			tmpfs('/tmp', 'mode=1777'),
 			{ destination: '/var/lib/mysql', source: data, options: ['bind'] },
 			{ destination: '/work', source: data, options: ['bind'] },
 		],
 	})
 	const socket = path.join(data, 'sock')
-	await until(`mariadbd of ${name} answers`, () => mariadb(socket, 'SELECT 1').then(() => true, () => false), 30_000, 50)
+	await until(
+		`mariadbd of ${name} answers`,
+		() =>
+			mariadb(socket, 'SELECT 1').then(
+				() => true,
+				() => false,
+			),
+		30_000,
+		50,
+	)
 	await mariadb(socket, SCHEMA)
 	return {
 		...bundle,
 		socket,
 		load: async count => {
-			const slap = ['mariadb-slap', '--no-defaults', '-uroot', '-S', socket, '--concurrency=4', '--create-schema=mix', '--csv']
-			const { stdout } = await run([...slap, `--number-of-queries=${count}`, '--delimiter=;', `--query=${MIX.join(';')}`])
+			const slap = [
+				'mariadb-slap',
+				'--no-defaults',
+				'-uroot',
+				'-S',
+				socket,
+				'--concurrency=4',
+				'--create-schema=mix',
+				'--csv',
+			]
+			const { stdout } = await run([
+				...slap,
+				`--number-of-queries=${count}`,
+				'--delimiter=;',
+				`--query=${MIX.join(';')}`,
+			])
 			/* --csv: engine, type, average seconds, minimum, maximum, clients, queries for each client */
 			const seconds = Number(stdout.trim().split(',')[2])
 			if (!(seconds > 0)) throw new Error(`${name}: mariadb-slap says ${stdout}`)

@@ -56,7 +56,10 @@ export const processorSeconds = (pids: readonly number[]): number => {
 	let ticks = 0
 	for (const pid of pids) {
 		const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-		const [user, system] = stat.slice(stat.lastIndexOf(')') + 2).split(' ').slice(11, 13)
+		const [user, system] = stat
+			.slice(stat.lastIndexOf(')') + 2)
+			.split(' ')
+			.slice(11, 13)
 		ticks += Number(user) + Number(system)
 	}
 	return ticks / 100

@@ -115,5 +115,11 @@ export const startSyslogPeer = async (key: SyslogPeerName, cpu: Cpu): Promise<Sy
 		await stop()
 		return { missing: `${key} does not run here: ${String(error).slice(0, 160)}` }
 	}
-	return { name: daemon.name, pid: server.pid, socket, output: daemon.writesFile ? path.join(home, 'out') : undefined, stop }
+	return {
+		name: daemon.name,
+		pid: server.pid,
+		socket,
+		output: daemon.writesFile ? path.join(home, 'out') : undefined,
+		stop,
+	}
 }

@@ -7,7 +7,9 @@
  *
  * After work it looks again at the endpoints that were busy, for some tens of microseconds, before it sleeps: a client
  * that asks again at once then needs no wake-up, which costs more than the request. Between looks it yields the
- * processor, so that a client on the same one runs. When looking again did not pay lately, it does so less.
+ * processor, so that a client on the same one runs. When looking again did not pay lately, it does so less. Where nobody waits for
+ * an answer (a socket of datagrams) looking again would only take the processor from the senders: after a few of them the
+ * loop leaves that endpoint alone for a moment, so that the next come together and without waking anybody.
  *
  * Invariant: who has work and used least has the next turn; a newcomer waits for one turn, not for all who are ready.
  */
@@ -20,6 +22,8 @@ export interface Endpoint {
 	readonly fd: number
 	/** Does up to `units` units of work; the number done, 0 when there was none, negative when it is over. */
 	turn(units: number): number
+	/** Nobody waits for it: its work may be left for a moment, but is done before other work of the same account. */
+	readonly patient?: boolean
 	/** The descriptor failed or its other end is gone: it has been taken out of the set. */
 	over(): void
 }
@@ -48,6 +52,10 @@ interface Seat {
 	worked: boolean
 	/** What a unit of its work takes, in milliseconds: quick to learn that it is much, slow to forget. */
 	unitMs: number
+	/** When it worked last, and until when it is left alone, on the clock of performance.now(); whether it comes often. */
+	workedAtMs: number
+	cameLately: boolean
+	restsUntilMs: number
 }
 
 /** Units of work in a turn at most, however cheap they were. */
@@ -63,6 +71,10 @@ const MIN_SPINS = 4
 /** Slowly: a client that was held up once by others on its processor must not cost all that follow a wake-up each. */
 const DECAY_SHIFT = 4
 const EXPLORE_EVERY = 16
+/** How long a patient endpoint is left alone, when it had worked a short while before and did not have much to do. */
+const REST_MS = 4
+const LATELY_MS = 10
+const FEW_UNITS = 160
 /** With more busy endpoints than this there is always something to do. */
 const CROWD = 8
 
@@ -82,6 +94,10 @@ export class Reactor implements Loop {
 	#idle = 0
 	#most = MAX_SPINS
 	#paid = false
+	/** Whether somebody waits for what was done since then; how much was done for those who do not. */
+	#awaited = false
+	#unawaited = 0
+	#resting: Seat[] = []
 	/** performance.now() at the end of the last turn. */
 	#nowMs = 0
 	/** Due times are milliseconds of performance.now(). */
@@ -89,7 +105,8 @@ export class Reactor implements Loop {
 
 	add(endpoint: Endpoint, account = new Account()): void {
 		const key = this.#free.pop() ?? this.#seats.length
-		const seat: Seat = { endpoint, account, key, ready: false, warm: false, worked: false, unitMs: 0 }
+		const times = { unitMs: 0, workedAtMs: Number.NEGATIVE_INFINITY, restsUntilMs: 0, cameLately: false }
+		const seat: Seat = { endpoint, account, key, ready: false, warm: false, worked: false, ...times }
 		this.#seats[key] = seat
 		this.#byEndpoint.set(endpoint, seat)
 		const added = this.#epoll.add(endpoint.fd, EPOLLIN, key)
@@ -104,6 +121,7 @@ export class Reactor implements Loop {
 		this.#free.push(seat.key)
 		seat.ready = seat.warm = false
 		this.#warm = this.#warm.filter(other => other !== seat)
+		this.#resting = this.#resting.filter(other => other !== seat)
 		this.#epoll.remove(endpoint.fd)
 	}
 
@@ -131,6 +149,7 @@ export class Reactor implements Loop {
 				if (seat !== undefined) this.#welcome(seat)
 			}
 			this.#nowMs = performance.now()
+			if (this.#resting.length > 0) this.#rouse(seat => seat.restsUntilMs <= this.#nowMs)
 			this.#serve()
 			this.#runTimers()
 		}
@@ -140,6 +159,7 @@ export class Reactor implements Loop {
 	#untilTimer(): number {
 		let due = Number.POSITIVE_INFINITY
 		for (const timer of this.#timers) due = Math.min(due, timer.dueMs)
+		for (const seat of this.#resting) due = Math.min(due, seat.restsUntilMs)
 		return due === Number.POSITIVE_INFINITY ? -1 : Math.max(0, Math.ceil(due - performance.now()))
 	}
 
@@ -152,6 +172,9 @@ export class Reactor implements Loop {
 	}
 
 	#welcome(seat: Seat): void {
+		// Who looks at a log sees what was sent to it before.
+		if (this.#resting.length > 0 && seat.endpoint.patient !== true)
+			this.#rouse(({ account }) => account === seat.account)
 		if (!seat.ready) this.#turns.enter(seat.account)
 		seat.ready = true
 		if (seat.warm) return
@@ -165,6 +188,29 @@ export class Reactor implements Loop {
 		this.#most = this.#wakes === 0 ? MAX_SPINS : this.#spins
 		this.#idle = 0
 		this.#paid = false
+		this.#awaited = false
+		this.#unawaited = 0
+	}
+
+	/** Leaves a seat alone for a moment, if it is one of those that keep coming. */
+	#rest(seat: Seat): void {
+		if (seat.endpoint.patient !== true || this.#epoll.modify(seat.endpoint.fd, 0, seat.key) < 0) return
+		seat.restsUntilMs = this.#nowMs + REST_MS
+		this.#resting.push(seat)
+	}
+
+	/** Ends the rest of some seats, which then have work for all we know. */
+	#rouse(which: (seat: Seat) => boolean): void {
+		const resting = this.#resting
+		this.#resting = []
+		for (const seat of resting) {
+			if (!which(seat)) {
+				this.#resting.push(seat)
+				continue
+			}
+			this.#epoll.modify(seat.endpoint.fd, EPOLLIN, seat.key)
+			this.#welcome(seat)
+		}
 	}
 
 	/** Gives turns until it is time to ask epoll, or until nobody has had work for a while. */
@@ -177,6 +223,10 @@ export class Reactor implements Loop {
 				if (!this.#giveTurn(seat)) continue
 				this.#paid ||= this.#idle > 0
 				this.#idle = 0
+			} else if (!this.#awaited && this.#unawaited < FEW_UNITS) {
+				for (const warm of this.#warm) if (warm.worked && warm.cameLately) this.#rest(warm)
+				this.#cool(() => false)
+				return
 			} else if (++this.#idle > most) {
 				this.#cool(() => false)
 				this.#spins = this.#paid ? MAX_SPINS : Math.max(MIN_SPINS, this.#spins - (this.#spins >> DECAY_SHIFT))
@@ -222,6 +272,10 @@ export class Reactor implements Loop {
 			const unitMs = tookMs / done
 			seat.unitMs = Math.max(unitMs, seat.unitMs + (unitMs - seat.unitMs) * FORGET)
 			seat.worked = true
+			if (endpoint.patient === true) this.#unawaited += done
+			else this.#awaited = true
+			seat.cameLately = beganMs - seat.workedAtMs < LATELY_MS
+			seat.workedAtMs = beganMs
 			// Fewer than it was allowed: it saw the end.
 			seat.ready = done >= units
 			return true

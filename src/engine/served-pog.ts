@@ -44,7 +44,7 @@ export class ServedPog {
 		this.#request = request
 		this.link = link
 		const devLog = new DevLog(request.logFd, pog, context.batch)
-		this.log = { fd: request.logFd, turn: units => devLog.receive(units), over: () => {} }
+		this.log = { fd: request.logFd, turn: units => devLog.receive(units), over: () => {}, patient: true }
 		this.syslog = new SyslogCalls(pog, context.desk)
 		this.observer = new PogObserver(pog)
 	}

@@ -25,7 +25,9 @@ const ms = (value: Summary): string => `${figure(value.median)} ms (${figure(val
 
 /** Bytes that the memory cgroup of a process is charged. */
 const charged = (pid: number): number => {
-	const line = readFileSync(`/proc/${pid}/cgroup`, 'latin1').split('\n').find(each => /:memory:|^0::/.test(each))
+	const line = readFileSync(`/proc/${pid}/cgroup`, 'latin1')
+		.split('\n')
+		.find(each => /:memory:|^0::/.test(each))
 	const place = line?.split(':')[2] ?? ''
 	for (const file of [`/sys/fs/cgroup/memory${place}/memory.usage_in_bytes`, `/sys/fs/cgroup${place}/memory.current`])
 		if (existsSync(file)) return Number(readFileSync(file, 'latin1'))
@@ -46,7 +48,12 @@ const compare = async (
 }
 
 /** What the containers' cgroups hold, and the service for each of them, in KB. */
-const inContainers = async (evaluation: Evaluation, bundles: Bundles, service: Service, root: string): Promise<Cell[][]> => {
+const inContainers = async (
+	evaluation: Evaluation,
+	bundles: Bundles,
+	service: Service,
+	root: string,
+): Promise<Cell[][]> => {
 	const count = evaluation.quick ? 4 : 64
 	const resident = async (): Promise<number> => {
 		let total = 0
@@ -67,7 +74,11 @@ const inContainers = async (evaluation: Evaluation, bundles: Bundles, service: S
 	await bundles.stop()
 	return [
 		[`service, resident, each of ${count} running containers`, 0, grown / count],
-		[`cgroup of a container (its ring of 256 KiB is charged to it)`, summarise(cgroups.without), summarise(cgroups.with)],
+		[
+			`cgroup of a container (its ring of 256 KiB is charged to it)`,
+			summarise(cgroups.without),
+			summarise(cgroups.with),
+		],
 	]
 }
 
@@ -88,7 +99,8 @@ export const launch: EvaluationCase = {
 		let docker: Docker | undefined
 		try {
 			const root = await busyboxRoot(path.join(scratch, 'root'))
-			const timed = async (command: readonly string[]): Promise<number> => Number((await run([runs.path, '1', ...command])).stdout)
+			const timed = async (command: readonly string[]): Promise<number> =>
+				Number((await run([runs.path, '1', ...command])).stdout)
 			const add = async (name: string, turns: number, paper: string, measure: (pogs: boolean) => Promise<number>) => {
 				say(name)
 				const { row, added, percent } = await compare(name, turns, measure)

@@ -5,15 +5,24 @@
  */
 import path from 'node:path'
 import { isMissing } from '../../harness/build.ts'
+import { processorSeconds } from '../../harness/process.ts'
 import { Service } from '../../harness/service.ts'
 import type { Summary } from '../../harness/statistics.ts'
 import { startSyslogPeer, type SyslogPeer, type SyslogPeerName } from '../../harness/syslog-peers.ts'
 import { Bundles } from '../bundles.ts'
 import type { Cell, Evaluation, EvaluationCase, Finding } from '../case.ts'
 import { figure } from '../document.ts'
-import { changePercent, inTurns, of } from '../paired.ts'
+import { changePercent, inTurns, of, quartiles } from '../paired.ts'
 import { hostRoot } from '../roots.ts'
-import { configureApache, installMariadb, lackingFor, type Logging, startApache, startMariadb, type Workload } from '../workloads.ts'
+import {
+	configureApache,
+	installMariadb,
+	lackingFor,
+	type Logging,
+	startApache,
+	startMariadb,
+	type Workload,
+} from '../workloads.ts'
 
 const PEERS = ['busybox', 'rsyslog'] as const satisfies readonly SyslogPeerName[]
 const POGS = 'POG'
@@ -46,13 +55,15 @@ const measure = async (
 	name: Name,
 	peers: readonly SyslogPeer[],
 ): Promise<{ rows: Cell[][]; findings: Finding[]; notes: string[] }> => {
-	const contestants: { name: string; workload: Workload }[] = []
-	for (const [at, [label, logging]] of [
-		[POGS, 'pogs'] as const,
-		[NONE, 'none'] as const,
-		...peers.map(peer => [peer.name, { devLog: peer.socket }] as const),
-	].entries())
-		contestants.push({ name: label, workload: await start[name](place, `${name}-${at}`, logging) })
+	const contestants: { name: string; workload: Workload; receiver: readonly number[]; usPerLine: number[] }[] = []
+	for (const [at, [label, logging, receiver]] of [
+		[POGS, 'pogs', await service.processes()] as const,
+		[NONE, 'none', []] as const,
+		...peers.map(peer => [peer.name, { devLog: peer.socket }, [peer.pid]] as const),
+	].entries()) {
+		const workload = await start[name](place, `${name}-${at}`, logging)
+		contestants.push({ name: label, workload, receiver, usPerLine: [] })
+	}
 	const count = quick ? 500 : name === 'httpd' ? 15_000 : 15_000
 	say(`${name}: warming up`)
 	for (const { workload } of contestants) await workload.load(count)
@@ -61,14 +72,23 @@ const measure = async (
 	const before = (await service.show(place.bundles.id(ours))).accepted.devlog
 	const turns = quick ? 2 : Number(process.env['TURNS'] ?? 17)
 	const results = await inTurns(
-		contestants.map(each => ({ name: each.name, measure: () => each.workload.load(count) })),
+		contestants.map(each => ({
+			name: each.name,
+			measure: async () => {
+				const started = processorSeconds(each.receiver)
+				const rate = await each.workload.load(count)
+				each.usPerLine.push(((processorSeconds(each.receiver) - started) / count) * 1e6)
+				return rate
+			},
+		})),
 		turns,
 	)
 	const arrived = (await service.show(place.bundles.id(ours))).accepted.devlog - before
 	const pogs = of(results, POGS)
 	const rows = contestants.map(each => {
 		const rate = of(results, each.name)
-		return [name, each.name, UNITS[name], rate, each.name === POGS ? '-' : changePercent(pogs, rate)]
+		const change = each.name === POGS ? '-' : changePercent(pogs, rate)
+		return [name, each.name, UNITS[name], rate, change, each.name === NONE ? '-' : quartiles(each.usPerLine)]
 	})
 	const findings = peers.map(peer => {
 		const change = changePercent(pogs, of(results, peer.name))
@@ -122,7 +142,14 @@ export const throughput: EvaluationCase = {
 				tables: [
 					{
 						title: 'Throughput, and what changes when the same lines go to a POG instead',
-						columns: ['workload', 'lines go to', 'unit', 'throughput', 'a POG instead, %'],
+						columns: [
+							'workload',
+							'lines go to',
+							'unit',
+							'throughput',
+							'a POG instead, %',
+							'receiver, us of CPU a line',
+						],
 						rows,
 					},
 				],

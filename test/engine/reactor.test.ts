@@ -1,0 +1,65 @@
+/** The loop with real descriptors: that a patient endpoint is left alone and misses nothing. One thread: timers feed the endpoints. */
+import test from 'ava'
+import { Reactor } from '../../src/engine/reactor.ts'
+import { Account } from '../../src/engine/turns.ts'
+import { close, EFD_CLOEXEC, EFD_NONBLOCK, eventfd, read, write } from '../../src/sys/io.ts'
+import { allocate } from '../../src/sys/memory.ts'
+
+/** An endpoint whose work is what was added to an eventfd; it remembers how much came with each turn that had some. */
+function counter(patient: boolean, onTurn: () => void = () => {}) {
+	const fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
+	const memory = allocate(8)
+	const number = new BigUint64Array(memory.buffer, 0, 1)
+	const came: number[] = []
+	const turn = (): number => {
+		if (read(fd, memory.address, 8) < 0) return 0
+		came.push(Number(number[0]))
+		onTurn()
+		return Number(number[0])
+	}
+	const feed = (): void => {
+		number[0] = 1n
+		write(fd, memory.address, 8)
+	}
+	return { endpoint: { fd, patient, turn, over: () => {} }, feed, came, total: () => came.reduce((a, b) => a + b, 0) }
+}
+
+test('reactor leaves a patient endpoint alone between turns, others never, and nothing of either is missed', t => {
+	const [patient, prompt] = [counter(true), counter(false)]
+	const reactor = new Reactor()
+	reactor.add(patient.endpoint)
+	reactor.add(prompt.endpoint)
+	let fed = 0
+	reactor.every(1, () => {
+		if (fed === 200) return
+		patient.feed()
+		if (++fed % 50 === 0) prompt.feed()
+	})
+	reactor.every(1, () => {
+		if (patient.total() === 200 && prompt.total() === 4) reactor.stop()
+	})
+	reactor.run()
+	t.deepEqual(prompt.came, [1, 1, 1, 1])
+	t.true(patient.came.length <= 100, `${patient.came.length} turns for 200 units that came one by one`)
+	for (const { endpoint } of [patient, prompt]) close(endpoint.fd)
+})
+
+test('reactor does what was left before other work of the same account', t => {
+	let fed = 0
+	const patient = counter(true)
+	const seen: [number, number][] = []
+	const prompt = counter(false, () => seen.push([patient.total(), fed]))
+	const reactor = new Reactor()
+	const account = new Account()
+	reactor.add(prompt.endpoint, account)
+	reactor.add(patient.endpoint, account)
+	reactor.every(1, () => {
+		patient.feed()
+		if (++fed % 10 === 0) prompt.feed()
+		if (fed === 200) reactor.stop()
+	})
+	reactor.run()
+	t.true(seen.length >= 19)
+	for (const [served, before] of seen) t.is(served, before)
+	for (const { endpoint } of [patient, prompt]) close(endpoint.fd)
+})
