@@ -3,6 +3,7 @@
  *
  * Invariant: everything here is used by one thread. `close` gives back every descriptor and mapping.
  */
+import { dirname } from 'node:path'
 import { DevLog } from '../ingest/dev-log.ts'
 import { containerPid, processName } from '../ingest/sender-pid.ts'
 import { errnoName } from '../lib/errno.ts'
@@ -19,6 +20,7 @@ import type { ServeRequest } from './messages.ts'
 import type { Link } from './link.ts'
 import { PogObserver } from './pog-observer.ts'
 import type { Endpoint } from './reactor.ts'
+import { KeptState } from './kept-state.ts'
 import { adoptRing, closeRing, createRing, resizeRing, reviveRing } from './ring-file.ts'
 import { readIncludes } from './includes.ts'
 import type { ShardContext } from './shard-context.ts'
@@ -34,11 +36,20 @@ export class ServedPog {
 	/** The time that all its work takes. */
 	readonly account = new Account()
 	readonly #tree: PogTree
+	readonly #kept: KeptState
 	readonly #request: ServeRequest
 	readonly #onResized: (textBytes: number) => void
 
-	private constructor(pog: Pog, tree: PogTree, link: Link, request: ServeRequest, context: ShardContext) {
+	private constructor(
+		pog: Pog,
+		tree: PogTree,
+		link: Link,
+		kept: KeptState,
+		request: ServeRequest,
+		context: ShardContext,
+	) {
 		this.pog = pog
+		this.#kept = kept
 		this.#tree = tree
 		this.#onResized = textBytes => context.resized(request.id, textBytes)
 		this.#request = request
@@ -68,6 +79,10 @@ export class ServedPog {
 		const ring = request.revive ? reviveRing(request.ringPath) : createRing(request.ringPath, request.ringBytes)
 		if (ring === undefined) return `${request.ringPath} is no ring, or is damaged`
 		if (typeof ring === 'number') return `Cannot make a ring of ${formatSize(request.ringBytes)}: ${errnoName(ring)}`
+		const kept = new KeptState(dirname(request.storePath))
+		if (!request.revive) kept.clear()
+		const saved = request.revive ? kept.load() : undefined
+		if (request.revive && saved === undefined) return `What was kept of "${request.name}" cannot be read`
 		const pog = new Pog(ring, {
 			id: request.id,
 			name: request.name,
@@ -78,7 +93,11 @@ export class ServedPog {
 			limits: context.limits,
 			policy: context.policy,
 			clock: context.clock,
+			moreCells: kept.moreCells,
+			keep: kept,
+			...(saved === undefined ? {} : { saved }),
 		})
+		if (request.revive && !request.resume) pog.forgetConnection()
 		const backing: Backing = { calls: context.calls, root: request.storeFd, scratch: context.scratch }
 		let served: ServedPog | null = null
 		const tree = new PogTree(pog, {
@@ -87,6 +106,7 @@ export class ServedPog {
 			reports: { pogctl: context.pogctl },
 			containerPid,
 			processName,
+			draft: kept,
 		})
 		pog.configured.readIncludes = pattern => readIncludes(request.storePath, pattern)
 		const link = withWork(context.connect(request, tree, onGone), tree)
@@ -94,7 +114,7 @@ export class ServedPog {
 			if (link.endpoint !== null) context.nudge(link.endpoint)
 			else while (tree.work()) {}
 		}
-		served = new ServedPog(pog, tree, link, request, context)
+		served = new ServedPog(pog, tree, link, kept, request, context)
 		return served
 	}
 
@@ -160,6 +180,7 @@ export class ServedPog {
 	close(): void {
 		this.retire()
 		closeRing(this.pog.ring)
+		this.#kept.close()
 	}
 }
 

@@ -1,5 +1,4 @@
 /** What the POGs of one shard share: made once by the shard, handed to each. */
-import type { Filesystem } from '../fuse/filesystem.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Memory } from '../lib/memory.ts'
 import type { Limits, PogPolicy } from '../pog/limits.ts'
@@ -7,6 +6,7 @@ import type { DatagramBatch } from '../sys/sockets.ts'
 import type { SyslogDesk } from '../syslog2/syslog-calls.ts'
 import type { Backing } from '../vfs/backing.ts'
 import type { FdStore } from './fd-store.ts'
+import type { PogTree } from '../vfs/pog-tree.ts'
 import type { Link } from './link.ts'
 import type { ServeRequest } from './messages.ts'
 import type { Endpoint } from './reactor.ts'
@@ -26,5 +26,5 @@ export interface ShardContext {
 	/** This connection has work that the kernel does not know of. */
 	nudge(endpoint: Endpoint): void
 	/** `onGone`: the connection ended by itself. */
-	connect(request: ServeRequest, tree: Filesystem, onGone: () => void): Link
+	connect(request: ServeRequest, tree: PogTree, onGone: () => void): Link
 }

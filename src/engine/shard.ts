@@ -2,10 +2,9 @@
  * A shard: one thread that owns some POGs and does all their work. It sleeps in epoll, never in the event loop; the
  * main thread's commands come over a message port, with a write to an eventfd to wake it.
  */
-import { readFileSync, writeFileSync } from 'node:fs'
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
-import type { Filesystem } from '../fuse/filesystem.ts'
-import type { Negotiated } from '../fuse/negotiate.ts'
+import type { Features, Filesystem } from '../fuse/filesystem.ts'
+import type { RequestJournal } from '../fuse/request-journal.ts'
 import { type Fault, Session } from '../fuse/session.ts'
 import { Workspace } from '../fuse/workspace.ts'
 import { systemClock } from '../lib/clock.ts'
@@ -20,6 +19,7 @@ import { userNamespaceOf } from '../syslog2/caller.ts'
 import type { ContainerProcess } from '../attach/container-process.ts'
 import { SyslogDesk } from '../syslog2/syslog-calls.ts'
 import { ControlTree } from '../vfs/control-tree.ts'
+import type { PogTree } from '../vfs/pog-tree.ts'
 import type {
 	AnswerMessage,
 	CommandMessage,
@@ -30,6 +30,7 @@ import type {
 	ShardEvent,
 } from './messages.ts'
 import { FdStore } from './fd-store.ts'
+import { keptHandshake } from './kept-state.ts'
 import type { Connect } from './link.ts'
 import { KernelNews } from './kernel-news.ts'
 import type { Loop } from './reactor.ts'
@@ -85,9 +86,13 @@ export class Shard {
 			nudge: endpoint => this.#reactor.nudge(endpoint),
 			connect: (request, tree, onGone) => {
 				if (connect !== undefined) return connect(request, tree, fault => this.#report(request.name, fault), onGone)
-				const session = this.#newSession(request, tree, (protocol, features) =>
-					this.#tell({ event: 'negotiated', protocol, features }),
+				const session = this.#newSession(
+					request,
+					tree,
+					(protocol, features) => this.#tell({ event: 'negotiated', protocol, features }),
+					tree.journal,
 				)
+				if (request.resume) this.#resume(request.name, tree, session)
 				const { fuseFd } = request
 				const endpoint = { fd: fuseFd, turn: (units: number) => session.serve(units), over: onGone }
 				return { endpoint, close: () => close(fuseFd) }
@@ -110,26 +115,32 @@ export class Shard {
 	}
 
 	#newSession(
-		{ name, fuseFd, storePath, resume }: { name: string; fuseFd: number; storePath: string; resume: boolean },
+		{ name, fuseFd }: { name: string; fuseFd: number },
 		tree: Filesystem,
 		onNegotiated: (protocol: string, features: Record<string, string | number | boolean>) => void,
+		journal: RequestJournal,
 	): Session {
-		const saved = `${storePath}/negotiated`
-		const session: Session = new Session(fuseFd, tree, {
+		const tell = ({ minor, passthrough, resend, maxWriteBytes }: Features): void =>
+			onNegotiated(`7.${minor}`, { passthrough, resend, maxWriteBytes })
+		const session = new Session(fuseFd, tree, {
 			workspace: this.#workspace,
 			withheld: this.#context.policy.passthrough === false ? ['FUSE_PASSTHROUGH'] : [],
-			...(resume ? readNegotiated(saved) : {}),
-			onNegotiated: ({ minor, passthrough, resend, maxWriteBytes }) => {
-				writeFileSync(saved, JSON.stringify(session.negotiated))
-				onNegotiated(`7.${minor}`, { passthrough, resend, maxWriteBytes })
-			},
+			journal,
+			onNegotiated: tell,
 			log: fault => this.#report(name, fault),
 		})
-		if (!resume) return session
-		const { minor, passthrough, resend, maxWriteBytes } = session.features
-		onNegotiated(`7.${minor}`, { passthrough, resend, maxWriteBytes })
-		session.resend()
+		if (session.features.minor > 0) tell(session.features)
 		return session
+	}
+
+	/** Goes on where an earlier engine was killed. */
+	#resume(pog: string, tree: PogTree, session: Session): void {
+		tree.revive()
+		const resent = session.revive()
+		tree.wakePollers()
+		if (resent === 0) return
+		const message = 'what was under way is lost: this kernel cannot send requests again'
+		this.#tell({ event: 'log', level: 'warn', message, fields: { pog, errno: errnoName(resent) } })
 	}
 
 	#report(pog: string, { message, operation, node, cause }: Fault): void {
@@ -220,7 +231,8 @@ export class Shard {
 			},
 			serveControl: ({ fuseFd, revive, storePath }) => {
 				const tree = new ControlTree((command, line) => this.#tell({ event: 'hostCommand', command, line }))
-				const session = this.#newSession({ name: 'host', fuseFd, storePath, resume: revive }, tree, () => {})
+				const session = this.#newSession({ name: 'host', fuseFd }, tree, () => {}, keptHandshake(storePath))
+				if (revive) session.revive()
 				this.#control = tree
 				this.#reactor.add({ fd: fuseFd, turn: units => session.serve(units), over: () => {} })
 				return null
@@ -349,13 +361,5 @@ export class Shard {
 		this.#unwatch(served)
 		served.close()
 		return null
-	}
-}
-
-function readNegotiated(path: string): { negotiated?: Negotiated } {
-	try {
-		return { negotiated: JSON.parse(readFileSync(path, 'utf8')) as Negotiated }
-	} catch {
-		return {}
 	}
 }

@@ -13,6 +13,7 @@ import { close, O_CLOEXEC, O_DIRECTORY, openPath } from '../sys/io.ts'
 import { mountFuse, mountTmpfs, unmount } from '../sys/mount.ts'
 import { bindDatagramSocket } from '../sys/sockets.ts'
 import type { FdStore } from './fd-store.ts'
+import { KeptState } from './kept-state.ts'
 import type { Transport } from './messages.ts'
 import { removeSavedPog } from './saved-pogs.ts'
 import { storeBytes } from './store-size.ts'
@@ -145,6 +146,7 @@ export function releaseStore(runDir: string, name: string): void {
 		while (unmount(`${directory}/${part}`, true) === 0) {}
 		removeDirectory(`${directory}/${part}`)
 	}
+	new KeptState(directory).clear()
 	removeDirectory(directory)
 }
 

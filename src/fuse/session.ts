@@ -34,8 +34,11 @@ import {
 } from './flags.ts'
 import { featuresOf, type Negotiated, negotiate, NO_FEATURES } from './negotiate.ts'
 import { OPERATION_BY_OPCODE, type Operation, type Protocol } from './opcodes.ts'
+import { status, written } from './encode.ts'
 import { BODY_AT, BODY_WORD } from './reply.ts'
 import { ARGUMENT_AT, type Request } from './request.ts'
+import { takeResent } from './resent.ts'
+import { NO_JOURNAL, type RequestJournal } from './request-journal.ts'
 import { writeU64 } from './struct.ts'
 import type { Workspace } from './workspace.ts'
 
@@ -60,6 +63,8 @@ export interface SessionOptions {
 	readonly withheld?: readonly InitFlag[]
 	/** Told once, at the end of the handshake. */
 	readonly onNegotiated?: (features: Features) => void
+	/** Told of every request; nobody when left out. */
+	readonly journal?: RequestJournal
 }
 
 /** Totals of one connection. */
@@ -96,6 +101,7 @@ export class Session implements Connection, Protocol {
 	readonly #maxFaults: number
 	readonly #onNegotiated: (features: Features) => void
 	readonly #withheld: readonly InitFlag[]
+	readonly #journal: RequestJournal
 	/** The upper word of `unique` by request: all that a late answer needs beside the number itself. */
 	readonly #pending = new Map<RequestId, number>()
 
@@ -107,8 +113,9 @@ export class Session implements Connection, Protocol {
 		this.#maxFaults = options.maxFaults ?? DEFAULT_MAX_FAULTS
 		this.#onNegotiated = options.onNegotiated ?? (() => {})
 		this.#withheld = options.withheld ?? []
-		this.#negotiated = options.negotiated
-		if (options.negotiated !== undefined) this.#features = featuresOf(options.negotiated)
+		this.#journal = options.journal ?? NO_JOURNAL
+		this.#negotiated = options.negotiated ?? this.#journal.negotiated
+		if (this.#negotiated !== undefined) this.#features = featuresOf(this.#negotiated)
 		filesystem.attach(this)
 	}
 
@@ -152,6 +159,36 @@ export class Session implements Connection, Protocol {
 	/** Asks the kernel to send again what an earlier process took and never answered (7.40). 0 or a negative errno. */
 	resend(): number {
 		return this.#notify(FUSE_NOTIFY_RESEND, 0)
+	}
+
+	/**
+	 * Goes on for an earlier process that was killed: has the kernel send again what that took and never answered (7.40), and
+	 * answers it, before anything new. Reads wait again. 0, or a negative errno when the kernel cannot do that: then the reads
+	 * that waited end with EINTR, and whatever else was under way hangs until the connection is aborted.
+	 */
+	revive(): number {
+		const resent = this.resend()
+		if (resent < 0) {
+			for (const request of this.#journal.abandoned()) this.#giveUp(request)
+			return resent
+		}
+		const { bytes } = this.#workspace.request.memory
+		// Looked at as a whole first: what the process died with has to come before what would overwrite its traces.
+		const waiting = takeResent(this.fd, this.#workspace.request)
+		const { rank } = this.#journal.resent
+		waiting.sort((a, b) => rank(a.request) - rank(b.request) || a.request - b.request)
+		for (const { copy } of waiting) {
+			bytes.set(copy)
+			this.#answer(copy.length)
+			if (this.#gone !== 0) break
+		}
+		return 0
+	}
+
+	/** Ends a read of an earlier process that nobody will finish. */
+	#giveUp(request: RequestId): void {
+		const high = Math.floor(request / 2 ** 32)
+		this.#workspace.late.sendStruct(this.fd, request % 2 ** 32, high, -EINTR, 0)
 	}
 
 	finishRead(request: RequestId, sizeBytes: number, fill: (reply: ReadReply) => number): void {
@@ -227,6 +264,7 @@ export class Session implements Connection, Protocol {
 		out.init.max_pages = negotiated.maxPages
 		this.#negotiated = negotiated
 		this.#features = featuresOf(negotiated)
+		this.#journal.keepNegotiated(negotiated)
 		this.#onNegotiated(this.#features)
 		if (this.#features.passthrough) out.init.max_stack_depth = MAX_STACK_DEPTH
 		return FUSE_INIT_OUT.sizeBytes
@@ -248,25 +286,52 @@ export class Session implements Connection, Protocol {
 	}
 
 	#answer(sizeBytes: number): void {
-		const { request, reply } = this.#workspace
+		const { request } = this.#workspace
 		this.counters.requests++
 		if (!request.accept(sizeBytes)) {
 			this.counters.malformed++
 			return
 		}
 		const operation = OPERATION_BY_OPCODE[request.opcode]
-		const outcome = operation === undefined ? -ENOSYS : this.#carryOut(operation, request)
 		const kind = operation?.reply
-		if (kind === 'none' || outcome === PENDING) return
+		const journal = this.#journal
+		if (kind === 'none' || operation === undefined) {
+			const nothing = operation === undefined ? -ENOSYS : this.#carryOut(operation, request)
+			if (kind !== 'none') this.#workspace.reply.sendStruct(this.fd, request.uniqueLow, request.uniqueHigh, nothing, 0)
+			return
+		}
+		const { id } = request
+		let outcome = request.resent ? this.#known(id, operation) : undefined
+		if (outcome === undefined) {
+			journal.begin(id)
+			outcome = this.#carryOut(operation, request)
+			if (outcome !== PENDING && kind !== 'data') journal.commit(outcome)
+		}
+		if (outcome !== PENDING) this.#send(operation, outcome, request)
+		journal.end()
+	}
+
+	#send({ reply: kind, name }: Operation, outcome: number, request: Request): void {
+		const { reply } = this.#workspace
 		const { uniqueLow, uniqueHigh } = request
 		let sent: number
-		if (outcome < 0 || kind === undefined) sent = reply.sendStruct(this.fd, uniqueLow, uniqueHigh, outcome, 0)
+		if (outcome < 0 || kind === 'none') sent = reply.sendStruct(this.fd, uniqueLow, uniqueHigh, outcome, 0)
 		else if (kind === 'data') sent = reply.sendData(this.fd, uniqueLow, uniqueHigh)
 		else sent = reply.sendStruct(this.fd, uniqueLow, uniqueHigh, 0, kind(this.#workspace, outcome))
-		if (sent < 0 && this.#refused(sent, operation?.name ?? String(request.opcode), request.node)) {
+		if (sent < 0 && this.#refused(sent, name, request.node)) {
 			// The kernel may still wait for this request; if it does not, it says ENOENT.
 			reply.sendStruct(this.fd, uniqueLow, uniqueHigh, -EIO, 0)
 		}
+	}
+
+	/** The outcome of a request that is sent again and must not be carried out again. */
+	#known(id: RequestId, { reply, name }: Operation): number | undefined {
+		const { resent } = this.#journal
+		// The others' answers hold more than an outcome: these are carried out again, which makes no difference to what there is.
+		const known = reply === status || reply === written ? resent.known(id) : undefined
+		if (known !== undefined || !resent.isPoison(id)) return known
+		this.#journal.refused(name)
+		return -EIO
 	}
 
 	#carryOut(operation: Operation, request: Request): number {

@@ -13,7 +13,7 @@ import { type Diagnostic, formatDiagnostic } from '../lib/diagnostic.ts'
 import type { PogInfo } from './info.ts'
 import { ALL_BIT } from '../ring/view-index.ts'
 import type { Pog } from './pog.ts'
-import type { LineFormat } from './views.ts'
+import type { LineFormat } from './view.ts'
 
 export type ConfState = PogInfo['conf']['state']
 
@@ -30,6 +30,15 @@ const MAX_TOLD_DIAGNOSTICS = 20
 
 /** Texts of configuration files that `include PATTERN` matches inside the container's own tree. */
 export type ReadIncludes = (pattern: string) => readonly { file: string; text: string | Uint8Array }[]
+
+/** A configuration as it is written down for a later engine. */
+export interface SavedConfigured {
+	own: boolean
+	state: ConfState
+	text: string
+	/** The text in force: another one when the newest is not usable. */
+	inForce: string
+}
 
 const COMPILED = new LRUCache<string, Configuration>({
 	max: 256,
@@ -53,17 +62,35 @@ export class Configured {
 	#own = false
 	/** Views for which no route bit was left, until the owner was told. */
 	readonly #refused: string[] = []
+	#inForce: string
 
-	/** `text` null: the host's default. Says nothing in the log unless something is wrong. */
-	constructor(pog: Pog, text: string | null) {
+	/**
+	 * `text` null: the host's default. Says nothing in the log unless something is wrong. `saved`: what an earlier engine had in
+	 * force, which goes on.
+	 */
+	constructor(pog: Pog, text: string | null, saved: SavedConfigured | null = null) {
 		this.#pog = pog
+		if (saved !== null) {
+			this.#own = saved.own
+			this.text = saved.text
+			this.state = saved.state
+			this.#inForce = saved.inForce
+			this.diagnostics = this.#parse(saved.text).diagnostics
+			this.routes = this.#activate(this.#parse(saved.inForce))
+			return
+		}
 		this.#own = text !== null
 		this.text = text ?? pog.policy.defaultConf
 		const parsed = this.#parse(this.text)
 		this.diagnostics = parsed.diagnostics
 		this.state = parsed.usable ? (this.#own ? 'own' : 'default') : 'kept'
 		// The very first configuration has none before it: the host's default is the last good one.
+		this.#inForce = parsed.usable ? this.text : pog.policy.defaultConf
 		this.routes = this.#activate(parsed.usable ? parsed : this.#parse(pog.policy.defaultConf))
+	}
+
+	save(): SavedConfigured {
+		return { own: this.#own, state: this.state, text: this.text, inForce: this.#inForce }
 	}
 
 	/** Writes what is wrong with the first configuration into the log, once there is one. */
@@ -97,6 +124,7 @@ export class Configured {
 		this.diagnostics = parsed.diagnostics
 		if (parsed.usable) {
 			this.state = this.#own ? 'own' : 'default'
+			this.#inForce = this.text
 			this.routes = this.#activate(parsed)
 			this.#pog.setRoutes(this.routes)
 			this.onViews()

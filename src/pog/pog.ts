@@ -11,6 +11,8 @@ import { parseDatagram } from '../record/datagram.ts'
 import { parseKmsgWrite } from '../record/kmsg-write.ts'
 import { newParsed, type Parsed } from '../record/parsed.ts'
 import { EXTRA, extraBytes, putExtra } from '../ring/extra.ts'
+import { Cells, kindOf, type MoreCells } from '../ring/cells.ts'
+import { Journal } from '../ring/journal.ts'
 import { FIELD, FLAG } from '../ring/layout.ts'
 import { type Descriptor, newDescriptor, type Ring } from '../ring/ring.ts'
 import { Configured } from './configured.ts'
@@ -21,8 +23,11 @@ import { PrintkSettings } from './printk.ts'
 import { type Rate, RateLimit } from './rate-limit.ts'
 import { RecordSubject } from './subject.ts'
 import { ALL_BIT } from '../ring/view-index.ts'
+import { CELL_KIND } from '../ring/state-layout.ts'
 import { rotate } from './rotation.ts'
-import { routeBit, type View, ViewTable } from './views.ts'
+import { Answers, type Keep, Notebook, type SavedPog } from './saved.ts'
+import { routeBit, type View } from './view.ts'
+import { ViewTable } from './views.ts'
 import { Rfc5424Lines } from './view-lines.ts'
 
 /** Who sent a message, as the kernel vouches for it; pid in the container's namespace, 0 when unknown. */
@@ -46,6 +51,12 @@ export interface PogOptions {
 	limits: Limits
 	policy: PogPolicy
 	clock: Clock
+	/** Memory for more cells than the ring's header page has. */
+	moreCells?: MoreCells
+	/** Where it writes down what a later engine needs; nowhere when left out. */
+	keep?: Keep
+	/** What an earlier engine wrote down: this one goes on with its ring, which was recovered. */
+	saved?: SavedPog
 }
 
 const KERNEL_TAG = Buffer.from('kernel', 'latin1')
@@ -78,6 +89,12 @@ export class Pog {
 	readonly onKmsg: (() => void)[] = []
 	/** What /proc/sys/kernel says about the kernel log. */
 	readonly printk = new PrintkSettings()
+	/** What survives the engine: open handles and the like; the request being carried out. */
+	readonly cells: Cells
+	readonly journal: Journal
+	/** Answers of `ctl` that were not read yet, by handle. */
+	readonly answers = new Answers()
+	readonly #notebook: Notebook
 	readonly #limit: RateLimit | null
 	readonly #parsed: Parsed = newParsed()
 	readonly #descriptor: Descriptor = newDescriptor()
@@ -94,20 +111,56 @@ export class Pog {
 		this.policy = options.policy
 		this.clock = options.clock
 		this.#limit = options.rate ? new RateLimit(options.rate) : null
-		this.createdUs = options.clock.realtimeUs(options.clock.monotonicUs())
+		this.createdUs = options.saved?.createdUs ?? options.clock.realtimeUs(options.clock.monotonicUs())
 		this.head = new LineHead(this.hostname)
 		this.ledger = new Ledger(ring)
+		this.cells = new Cells(ring, options.moreCells)
+		this.journal = new Journal(ring)
+		this.#notebook = new Notebook(options.keep ?? null)
 		this.#subject = new RecordSubject(this.hostname)
 		this.rfc5424 = new Rfc5424Lines(this.hostname)
 		this.views = new ViewTable(
 			ring,
 			{ RFC3164: null, RFC5424: (from, seq) => this.rfc5424.size(from, seq) },
 			options.limits.views,
+			this.cells,
 		)
-		this.views.addAll('run/pog/log')
-		this.configured = new Configured(this, options.conf ?? null)
+		const { saved } = options
+		if (saved === undefined) {
+			this.views.addAll('run/pog/log')
+			this.configured = new Configured(this, options.conf ?? null)
+			this.#routes = this.configured.routes
+			this.configured.tellFirst()
+			this.flush()
+			return
+		}
+		this.journal.recover(saved.request)
+		this.views.restore(saved.views)
+		this.#giveUnnamed(saved)
+		this.printk.restore(saved.printk)
+		this.answers.restore(saved.answers)
+		this.configured = new Configured(this, null, saved.conf)
 		this.#routes = this.configured.routes
-		this.configured.tellFirst()
+		if (!saved.conf.own && saved.conf.text !== options.policy.defaultConf) this.configured.followDefault()
+		this.flush()
+	}
+
+	/** The connection of the engine before is gone: nobody has its handles any more. */
+	forgetConnection(): void {
+		this.journal.forget()
+		for (const cell of this.cells) if (kindOf(cell) !== CELL_KIND.viewIndex) this.cells.give(cell)
+	}
+
+	/** Cells of indexes that were not written down any more, or not yet. */
+	#giveUnnamed({ views: { views } }: SavedPog): void {
+		const named = new Set(views.map(view => view.cell))
+		for (const cell of this.cells)
+			if (kindOf(cell) === CELL_KIND.viewIndex && !named.has(cell.index)) this.cells.give(cell)
+	}
+
+	/** Writes down what was changed, if something was. `more`: the current request is not carried out yet with that. */
+	flush(more = false): void {
+		this.#notebook.flush(this, more)
 	}
 
 	/** Obeys another host policy from now on. */
@@ -244,10 +297,10 @@ export class Pog {
 		d.procidBytes = composed.pidBytes
 		const routes = this.#routes
 		const files = routes.mask(d.facility, d.severity, routes.filtered ? this.#subject.of(bytes, p, borrowed) : null)
-		if (files === 0) this.ledger.drop('unrouted')
 		d.routes = files
-		this.ledger.accept(origin)
 		const seq = ring.commit(d)
+		this.ledger.accept(origin)
+		if (files === 0) this.ledger.drop('unrouted')
 		if ((files & this.views.hiddenBits) !== 0) this.views.reveal(files)
 		return seq
 	}
@@ -262,6 +315,8 @@ export class Pog {
 	moveTo(ring: Ring): void {
 		this.views.moveTo(ring)
 		this.ledger.moveTo(ring)
+		this.cells.moveTo(ring)
+		this.journal.moveTo(ring)
 		this.ring = ring
 	}
 

@@ -14,12 +14,30 @@ const MAX_LEVEL = 8
 const INT_MIN = -(2 ** 31)
 const INT_MAX = 2 ** 31 - 1
 
+export interface SavedPrintk {
+	levels: number[]
+	dmesgRestrict: number
+	saved: number
+}
+
 export class PrintkSettings {
 	/** console_loglevel, default_message_loglevel, minimum_console_loglevel, default_console_loglevel: as compiled in. */
 	readonly levels = [7, 4, 1, 7]
 	/** Everything, not only what changes the log, needs the container's root. */
 	dmesgRestrict = 0
 	#saved = NOT_SAVED
+	/** Counts changes of what `save` writes down. */
+	changes = 0
+
+	save(): SavedPrintk {
+		return { levels: [...this.levels], dmesgRestrict: this.dmesgRestrict, saved: this.#saved }
+	}
+
+	restore({ levels, dmesgRestrict, saved }: SavedPrintk): void {
+		this.levels.splice(0, this.levels.length, ...levels)
+		this.dmesgRestrict = dmesgRestrict
+		this.#saved = saved
+	}
 
 	get #minimum(): number {
 		return this.levels[2] ?? MIN_LEVEL
@@ -27,6 +45,7 @@ export class PrintkSettings {
 
 	/** SYSLOG_ACTION_CONSOLE_OFF: a second one keeps what the first one saved. */
 	consoleOff(): void {
+		this.changes++
 		if (this.#saved === NOT_SAVED) this.#saved = this.levels[0] ?? NOT_SAVED
 		this.levels[0] = this.#minimum
 	}
@@ -34,6 +53,7 @@ export class PrintkSettings {
 	/** SYSLOG_ACTION_CONSOLE_ON: puts back what was saved; nothing when nothing was. */
 	consoleOn(): void {
 		if (this.#saved === NOT_SAVED) return
+		this.changes++
 		this.levels[0] = this.#saved
 		this.#saved = NOT_SAVED
 	}
@@ -45,6 +65,7 @@ export class PrintkSettings {
 
 	/** SYSLOG_ACTION_CONSOLE_LEVEL with a level that `takesLevel` takes. */
 	setConsoleLevel(level: number): void {
+		this.changes++
 		this.levels[0] = Math.max(level, this.#minimum)
 		this.#saved = NOT_SAVED
 	}
@@ -61,11 +82,13 @@ export class PrintkSettings {
 
 	/** A write to `printk`: the first numbers, one to four of them. 0, or -EINVAL with what came before the fault in force. */
 	writePrintk(text: string): number {
+		this.changes++
 		return writeIntegers(text, this.levels, INT_MIN, INT_MAX)
 	}
 
 	/** A write to `dmesg_restrict`. 0, or -EINVAL. */
 	writeDmesgRestrict(text: string): number {
+		this.changes++
 		const wished = [this.dmesgRestrict]
 		const answer = writeIntegers(text, wished, 0, 1)
 		if (answer === 0) this.dmesgRestrict = wished[0] ?? 0

@@ -6,7 +6,8 @@
  * behind the records that filled a file, and the work is bounded by the records that came since.
  */
 import type { Place } from '../ring/view-index.ts'
-import type { View, ViewTable } from './views.ts'
+import type { View } from './view.ts'
+import type { ViewTable } from './views.ts'
 
 /** Rotates a live view as often as is due. Nothing happens while a rule writes to one of the rotated names. */
 export function rotate(views: ViewTable, view: View): void {
@@ -20,6 +21,7 @@ export function rotate(views: ViewTable, view: View): void {
 	// What would be rotated out again at once is not rotated at all.
 	const [first] = cuts
 	if (cuts.length > rotation.count && first !== undefined) {
+		views.changes++
 		Object.assign(view, { startSeq: first.seq, startPosition: first.position, startCount: first.count })
 		cuts.shift()
 	}

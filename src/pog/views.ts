@@ -9,10 +9,20 @@
  * `startPosition` and `endPosition` stay true for ever. A view that left the tree has ended: whoever takes its bit next
  * writes nothing into it.
  */
+import type { Cells } from '../ring/cells.ts'
 import { ALL_BIT, type LineSize, type Place, ViewIndex } from '../ring/view-index.ts'
 import type { Ring } from '../ring/ring.ts'
-
-export type LineFormat = 'RFC3164' | 'RFC5424'
+import {
+	end,
+	type Extent,
+	lastUs,
+	type LineFormat,
+	routeBit,
+	type SavedView,
+	type SavedViews,
+	start,
+	type View,
+} from './view.ts'
 
 /** Route bits: one for each file of the configuration. */
 export const MAX_FILE_VIEWS = 32
@@ -25,57 +35,8 @@ export const MAX_VIEW_ID = 511
 /** Views in the tree, rotated ones too: well below the ids there are. */
 const DEFAULT_MAX_VIEWS = 256
 
-/** Rotation of a view: at `sizeBytes` it becomes `PATH.0`, the older ones move up, `count` of them are kept. */
-export interface Rotation {
-	sizeBytes: number
-	count: number
-}
-
-export interface View {
-	readonly id: number
-	/** Below the mount, without a leading slash: `var/log/messages`. */
-	path: string
-	readonly bit: number
-	readonly format: LineFormat
-	/** Shared with the views that had this bit before in this format: those rotated away. */
-	readonly index: ViewIndex
-	startSeq: number
-	startPosition: number
-	startCount: number
-	/** Infinity while records may still come. */
-	endSeq: number
-	endPosition: number
-	endCount: number
-	/** When the newest record was written, of a view that has ended: microseconds of CLOCK_REALTIME. */
-	endUs: number
-	/** A rule of the configuration in force writes here. */
-	live: boolean
-	/** Removed by its owner: not listed until the next record comes. */
-	hidden: boolean
-	rotation: Rotation | null
-	mode: number
-	uid: number
-	gid: number
-	/** Open handles. */
-	opens: number
-}
-
-/** What a view holds now: from `base` up to `head`, in positions of its bit. */
-export interface Extent {
-	base: number
-	head: number
-	records: number
-	/** Records of this view that were there at the first count and are not retained any more. */
-	baseCount: number
-}
-
 const DEFAULT_MODE = 0o640
 const ADM_GID = 4
-
-/** The route bit of a view in a record's descriptor; none for the view of all records. */
-export function routeBit(view: View): number {
-	return view.bit === ALL_BIT ? 0 : 1 << view.bit
-}
 
 export class ViewTable {
 	#ring: Ring
@@ -88,11 +49,23 @@ export class ViewTable {
 	#lastId = 0
 	/** Bits of hidden views: an append that touches one must call `reveal`. */
 	hiddenBits = 0
+	/** Counts changes of what `save` writes down. */
+	changes = 0
+	readonly #cells: Cells | null
+	/** Indexes no view uses, whose cells the views as they were saved still name. */
+	readonly #unused: ViewIndex[] = []
 
-	constructor(ring: Ring, sizes: Record<LineFormat, LineSize | null>, maxViews = DEFAULT_MAX_VIEWS) {
+	/** `cells`: where the places of indexes are kept; nowhere when left out. */
+	constructor(
+		ring: Ring,
+		sizes: Record<LineFormat, LineSize | null>,
+		maxViews = DEFAULT_MAX_VIEWS,
+		cells: Cells | null = null,
+	) {
 		this.#ring = ring
 		this.#sizes = sizes
 		this.#maxViews = maxViews
+		this.#cells = cells
 		ring.onGuard = () => this.#catchUpPinned()
 	}
 
@@ -112,6 +85,48 @@ export class ViewTable {
 	/** Whether another view may come into being. */
 	get hasRoom(): boolean {
 		return this.#byPath.size < this.#maxViews && this.#byId.size < MAX_VIEW_ID
+	}
+
+	/** Everything as plain data. */
+	save(): SavedViews {
+		const views: SavedView[] = []
+		for (const view of this.#byId.values()) {
+			const { index, opens: _, endSeq, ...rest } = view
+			views.push({
+				...rest,
+				endSeq: endSeq === Number.POSITIVE_INFINITY ? null : endSeq,
+				inTree: this.has(view),
+				cell: index.cell?.index ?? -1,
+			})
+		}
+		return { lastId: this.#lastId, views }
+	}
+
+	/** The views of an earlier engine. Nothing is open yet: `settle` drops what nobody opens again. */
+	restore({ lastId, views }: SavedViews): void {
+		const indexes = new Map<number, ViewIndex>()
+		for (const { inTree, cell: number, endSeq, ...rest } of views) {
+			const cell = this.#cells?.byIndex(number)
+			const index =
+				indexes.get(number) ??
+				(cell === undefined
+					? this.#newIndex(rest.bit, rest.format, this.#ring.tailSeq)
+					: ViewIndex.restore(this.#ring, rest.bit, this.#sizes[rest.format], cell))
+			if (cell !== undefined) indexes.set(number, index)
+			const view: View = { ...rest, endSeq: endSeq ?? Number.POSITIVE_INFINITY, index, opens: 0 }
+			this.#byId.set(view.id, view)
+			if (inTree) this.#byPath.set(view.path, view)
+			// The record that made it be seen may have come just before the end.
+			if (view.hidden && view.endSeq === Number.POSITIVE_INFINITY && view.startCount < index.catchUp().count)
+				view.hidden = false
+			if (view.hidden) this.hiddenBits |= routeBit(view)
+		}
+		this.#lastId = lastId
+	}
+
+	/** All that was open before is open again: views that are neither in the tree nor open go. */
+	settle(): void {
+		for (const view of this.#byId.values()) if (view.opens === 0 && !this.has(view)) this.#forget(view)
 	}
 
 	/** The view of all records, also of those that were there before it. */
@@ -146,7 +161,21 @@ export class ViewTable {
 	}
 
 	#newIndex(bit: number, format: LineFormat, seq: number): ViewIndex {
-		return new ViewIndex(this.#ring, bit, this.#sizes[format], { ...NOWHERE, seq })
+		return new ViewIndex(this.#ring, bit, this.#sizes[format], { ...NOWHERE, seq }, this.#cells?.take() ?? null)
+	}
+
+	/** A view is gone, and its index with the last one that used it. */
+	#forget(view: View): void {
+		this.#byId.delete(view.id)
+		const { index } = view
+		if (index.cell === null) return
+		for (const other of this.#byId.values()) if (other.index === index) return
+		this.#unused.push(index)
+	}
+
+	/** What `save` wrote down counts now: cells that it does not name any more are free. */
+	saved(): void {
+		for (const { cell } of this.#unused.splice(0)) if (cell !== null) this.#cells?.give(cell)
 	}
 
 	#add(path: string, bit: number, format: LineFormat, index: ViewIndex, start: Readonly<Place>): View {
@@ -173,6 +202,7 @@ export class ViewTable {
 		}
 		this.#byId.set(view.id, view)
 		this.#byPath.set(path, view)
+		this.changes++
 		return view
 	}
 
@@ -218,6 +248,7 @@ export class ViewTable {
 
 	/** Empties a view: its content starts at the next record. */
 	clear(view: View): void {
+		this.changes++
 		start(view, this.end(view))
 	}
 
@@ -233,6 +264,7 @@ export class ViewTable {
 
 	/** A record came (or its owner created it again): the views with these bits are listed again. */
 	reveal(bits: number): void {
+		this.changes++
 		this.hiddenBits &= ~bits
 		for (const view of this.#byId.values()) {
 			if (view.hidden && view.endSeq === Number.POSITIVE_INFINITY && (bits & routeBit(view)) !== 0) view.hidden = false
@@ -244,7 +276,8 @@ export class ViewTable {
 		if (view.endSeq === Number.POSITIVE_INFINITY) end(view, view.index.catchUp())
 		view.live = false
 		view.rotation = null
-		if (view.opens === 0) this.#byId.delete(view.id)
+		this.changes++
+		if (view.opens === 0) this.#forget(view)
 		if (this.#byPath.get(view.path) === view) this.#byPath.delete(view.path)
 	}
 
@@ -270,6 +303,7 @@ export class ViewTable {
 	}
 
 	#move(view: View, path: string): void {
+		this.changes++
 		this.#byPath.delete(view.path)
 		view.path = path
 		this.#byPath.set(path, view)
@@ -285,6 +319,7 @@ export class ViewTable {
 	/** Ends a live view, and puts a new one in its place: hidden, until it has a record. */
 	#succeed(view: View, path: string, at: Readonly<Place>): View {
 		const { rotation, mode, uid, gid } = view
+		this.changes++
 		end(view, at)
 		view.live = false
 		view.rotation = null
@@ -309,7 +344,7 @@ export class ViewTable {
 
 	unpin(view: View): void {
 		view.opens--
-		if (view.opens === 0 && !this.has(view)) this.#byId.delete(view.id)
+		if (view.opens === 0 && !this.has(view)) this.#forget(view)
 		const { index } = view
 		const pins = (this.#pins.get(index) ?? 1) - 1
 		if (pins > 0) this.#pins.set(index, pins)
@@ -342,21 +377,3 @@ export class ViewTable {
 }
 
 const NOWHERE: Readonly<Place> = { seq: 0, position: 0, count: 0 }
-
-function start(view: View, at: Readonly<Place>): void {
-	view.startSeq = at.seq
-	view.startPosition = at.position
-	view.startCount = at.count
-}
-
-function end(view: View, at: Readonly<Place>): void {
-	view.endSeq = at.seq
-	view.endPosition = at.position
-	view.endCount = at.count
-	view.endUs = view.index.lastUs
-}
-
-/** When the newest record of views that share an index was written. */
-function lastUs(views: readonly View[]): number {
-	return Math.max(...views.map(view => view.index.lastUs))
-}

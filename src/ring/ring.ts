@@ -195,6 +195,7 @@ export class Ring {
 	 * of a kmsg record is counted before the record is there.
 	 */
 	recover(): void {
+		this.#account()
 		const last = this.headSeq - 1
 		// The newest record's descriptor is there even when the record was evicted for one that did not come.
 		const at = this.slot(last)
@@ -203,6 +204,41 @@ export class Ring {
 			const shown = ((this.words[at + DESC.kind] ?? 0) >>> 24) & FLAG.kmsg
 			this.floats[FIELD.nextKmsgSeq] = this.kmsgSeq(last) + (shown !== 0 ? 1 : 0)
 		}
+	}
+
+	/**
+	 * Takes back the newest records, as if they had never been: those of a request that was not finished. What they took the
+	 * place of stays gone.
+	 */
+	rewind(headSeq: number, headPosition: number, nextKmsgSeq: number): void {
+		const { floats } = this
+		if (headSeq >= this.headSeq) return
+		while (this.headSeq > headSeq) {
+			this.headSeq--
+			floats[FIELD.headSeq] = this.headSeq
+			this.#account()
+		}
+		this.headPosition = headPosition
+		floats[FIELD.headPosition] = headPosition
+		floats[FIELD.nextKmsgSeq] = nextKmsgSeq
+		if (this.tailSeq < headSeq) return
+		this.tailSeq = headSeq
+		this.#tailPosition = headPosition
+		floats[FIELD.tailSeq] = headSeq
+	}
+
+	/** Each record is counted once under its origin: puts right the one whose count and whose record are of two minds. */
+	#account(): void {
+		const { floats, headSeq } = this
+		let counted = 0
+		for (let field: number = FIELD.accepted; field < FIELD.drops; field++) counted += floats[field] ?? 0
+		const missing = headSeq - counted
+		if (Math.abs(missing) !== 1) return
+		const seq = missing > 0 ? headSeq - 1 : headSeq
+		const at = this.slot(seq)
+		if (this.words[at + DESC.seqLow] !== seq >>> 0) return
+		const field = FIELD.accepted + (((this.words[at + DESC.kind] ?? 0) >>> 16) & 0xff)
+		floats[field] = (floats[field] ?? 0) + missing
 	}
 
 	/** Tells readers of this mapping that another file has taken its place. */

@@ -7,9 +7,14 @@
  *
  * Positions are absolute and only grow; the oldest retained byte is at `oldest().position`. Records that went unseen
  * have no position: an index that must not miss any registers as a guard of the ring (`pinned`).
+ *
+ * What was scanned is kept in a cell, so that positions mean the same to a later engine. The cell has room for two places and says
+ * which one counts: one store changes it.
  */
+import { type Cell, kindOf, publish } from './cells.ts'
 import { DESC, FLAG } from './layout.ts'
 import type { Ring } from './ring.ts'
+import { CELL_KIND } from './state-layout.ts'
 
 /** A place between two records: `position` and `count` are of the first record of the view at or after `seq`. */
 export interface Place {
@@ -26,6 +31,11 @@ export const ALL_BIT = 32
 
 const RECORDS_PER_CHECKPOINT = 1024
 
+/** In a cell: twice the oldest sequence number there is a position for, plus which place counts; then two places. */
+const CHOICE = 1
+const PLACES = 2
+const PLACE_FLOATS = 3
+
 export class ViewIndex {
 	readonly bit: number
 	/** The descriptor word and bit that say whether a record is part of the view. */
@@ -39,9 +49,13 @@ export class ViewIndex {
 	/** When the newest record scanned was written, in microseconds of CLOCK_REALTIME; 0 before any. */
 	lastUs = 0
 	readonly #oldest: Place
+	/** Records before it have no position: nobody looked in time, or they are older than the view. */
+	#floorSeq: number
+	/** Null where nothing is kept. */
+	readonly cell: Cell | null
 
 	/** `size` null: the stored line as it is. */
-	constructor(ring: Ring, bit: number, size: LineSize | null, start: Place) {
+	constructor(ring: Ring, bit: number, size: LineSize | null, start: Place, cell: Cell | null = null) {
 		this.bit = bit
 		this.#word = bit === ALL_BIT ? DESC.kind : DESC.routes
 		this.#mask = bit === ALL_BIT ? FLAG.all << 24 : 1 << bit
@@ -49,6 +63,68 @@ export class ViewIndex {
 		this.#size = size
 		this.#scanned = { ...start }
 		this.#oldest = { ...start }
+		this.#floorSeq = start.seq
+		this.cell = cell
+		if (cell === null || kindOf(cell) !== CELL_KIND.free) return
+		this.#keep()
+		publish(cell, CELL_KIND.viewIndex, bit)
+	}
+
+	/** The index that an earlier engine left in `cell`. */
+	static restore(ring: Ring, bit: number, size: LineSize | null, cell: Cell): ViewIndex {
+		const { floats, at } = cell
+		const choice = floats[at + CHOICE] ?? 0
+		const place = at + PLACES + (choice % 2) * PLACE_FLOATS
+		const scanned: Place = { seq: floats[place] ?? 0, position: floats[place + 1] ?? 0, count: floats[place + 2] ?? 0 }
+		const floorSeq = Math.floor(choice / 2)
+		const index = new ViewIndex(ring, bit, size, scanned, cell)
+		index.#floorSeq = floorSeq
+		index.#retrace()
+		return index
+	}
+
+	/** From the place scanned back to the oldest record, whose place is not kept. */
+	#retrace(): void {
+		const ring = this.#ring
+		const scanned = this.#scanned
+		// Records that were taken back leave their descriptors where they were until the next is appended.
+		const gone: Place = { seq: ring.headSeq, position: 0, count: 0 }
+		if (scanned.seq > ring.headSeq) {
+			this.#advance(gone, scanned.seq)
+			scanned.seq = ring.headSeq
+			scanned.position -= gone.position
+			scanned.count -= gone.count
+		}
+		const oldest: Place = { seq: Math.max(ring.tailSeq, Math.min(this.#floorSeq, scanned.seq)), position: 0, count: 0 }
+		if (oldest.seq < scanned.seq) {
+			const span = { ...oldest }
+			this.#advance(span, scanned.seq)
+			oldest.position = scanned.position - span.position
+			oldest.count = scanned.count - span.count
+			this.lastUs = this.#lastUsBefore(scanned.seq, oldest.seq)
+			Object.assign(scanned, oldest)
+		} else Object.assign(oldest, scanned)
+		Object.assign(this.#oldest, oldest)
+		// Forward again, which leaves the checkpoints.
+		this.catchUp()
+	}
+
+	#lastUsBefore(end: number, oldest: number): number {
+		const ring = this.#ring
+		for (let seq = end - 1; seq >= oldest; seq--)
+			if (this.has(ring, seq)) return ring.floats[(ring.slot(seq) + DESC.realtimeUs) / 2] ?? 0
+		return 0
+	}
+
+	#keep(): void {
+		if (this.cell === null) return
+		const { floats, at } = this.cell
+		const other = 1 - ((floats[at + CHOICE] ?? 0) % 2)
+		const place = at + PLACES + other * PLACE_FLOATS
+		floats[place] = this.#scanned.seq
+		floats[place + 1] = this.#scanned.position
+		floats[place + 2] = this.#scanned.count
+		floats[at + CHOICE] = this.#floorSeq * 2 + other
 	}
 
 	get scannedSeq(): number {
@@ -71,6 +147,7 @@ export class ViewIndex {
 		const { words } = ring
 		const head = ring.headSeq
 		const here = this.#scanned
+		const kept = here.seq
 		if (here.seq < ring.tailSeq) this.#skipUnseen(ring.tailSeq)
 		let { seq, position, count } = here
 		let last = -1
@@ -92,8 +169,10 @@ export class ViewIndex {
 		}
 		if (last >= 0) this.lastUs = ring.floats[(last + DESC.realtimeUs) / 2] ?? 0
 		here.seq = seq
+		const moved = here.seq !== kept
 		here.position = position
 		here.count = count
+		if (moved) this.#keep()
 		return here
 	}
 
@@ -101,6 +180,7 @@ export class ViewIndex {
 	#skipUnseen(tailSeq: number): void {
 		this.#checkpoints = []
 		this.#scanned.seq = tailSeq
+		this.#floorSeq = tailSeq
 		Object.assign(this.#oldest, this.#scanned)
 	}
 

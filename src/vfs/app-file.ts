@@ -5,6 +5,8 @@
 import { FOPEN_KEEP_CACHE, FOPEN_PASSTHROUGH } from '../fuse/flags.ts'
 import type { Connection, ReadReply, ReadRequest, WriteRequest } from '../fuse/filesystem.ts'
 import type { Backing } from './backing.ts'
+import { type Cell, noteOf } from '../ring/cells.ts'
+import { CELL_KIND } from '../ring/state-layout.ts'
 import { OpenFile } from './open-file.ts'
 
 /**
@@ -31,6 +33,13 @@ export class BackingIds {
 		return id
 	}
 
+	/** The same for an inode that an earlier engine registered under this id; the connection knows it still. */
+	restore(ino: number, id: number): void {
+		const known = this.#byIno.get(ino)
+		if (known === undefined) this.#byIno.set(ino, { id, opens: 1 })
+		else known.opens++
+	}
+
 	drop(ino: number): void {
 		const known = this.#byIno.get(ino)
 		if (known === undefined || --known.opens > 0) return
@@ -39,34 +48,72 @@ export class BackingIds {
 	}
 }
 
+/** Words of its cell; with its kind, whether it was opened for writing. */
+const KEPT = { ino: 2, backingId: 3 } as const
+
+/** What an open app file needs of all of them. */
+export interface AppFileHome {
+	readonly backing: Backing
+	readonly ids: BackingIds
+	/** Opens an inode's file again, wherever it is now; a negative errno when it is nowhere. */
+	reopen(ino: number, writable: boolean): number
+	/** The last handle of this inode may be closed. */
+	closed(ino: number): void
+}
+
 export class AppFile extends OpenFile {
 	readonly openFlags: number
+	readonly kind = CELL_KIND.appFile
 	override readonly backingId: number
-	readonly #fd: number
+	#fd: number
 	readonly ino: number
+	readonly #writable: boolean
+	readonly #home: AppFileHome
 	readonly #backing: Backing
-	readonly #ids: BackingIds
 
 	/** Takes over `fd`, the open backing file of inode `ino`. */
-	constructor(backing: Backing, ids: BackingIds, fd: number, ino: number) {
+	constructor(home: AppFileHome, fd: number, ino: number, writable: boolean, backingId = home.ids.take(ino, fd)) {
 		super()
-		this.#backing = backing
-		this.#ids = ids
+		this.#home = home
+		this.#backing = home.backing
 		this.#fd = fd
 		this.ino = ino
-		this.backingId = ids.take(ino, fd)
+		this.#writable = writable
+		this.backingId = backingId
 		this.openFlags = this.backingId > 0 ? FOPEN_PASSTHROUGH : FOPEN_KEEP_CACHE
 	}
 
-	/** The open backing file. */
+	/** One that an earlier engine had open: by passthrough the kernel has the file, and we may never need it. */
+	static restore(home: AppFileHome, cell: Cell): AppFile {
+		const { floats, at } = cell
+		const ino = floats[at + KEPT.ino] ?? 0
+		const backingId = floats[at + KEPT.backingId] ?? 0
+		home.ids.restore(ino, backingId)
+		const file = new AppFile(home, -1, ino, noteOf(cell) === 1, backingId)
+		file.cell = cell
+		return file
+	}
+
+	override note(): number {
+		return this.#writable ? 1 : 0
+	}
+
+	override keep(): void {
+		if (this.cell === null) return
+		this.cell.floats[this.cell.at + KEPT.ino] = this.ino
+		this.cell.floats[this.cell.at + KEPT.backingId] = this.backingId
+	}
+
+	/** The open backing file, or a negative errno, with which every call fails. */
 	get fd(): number {
+		if (this.#fd < 0) this.#fd = this.#home.reopen(this.ino, this.#writable)
 		return this.#fd
 	}
 
 	override read(request: ReadRequest, reply: ReadReply): number {
 		const { calls, scratch } = this.#backing
 		const wanted = Math.min(request.sizeBytes, scratch.bytes.length)
-		const bytes = calls.pread(this.#fd, scratch.address, wanted, request.offset)
+		const bytes = calls.pread(this.fd, scratch.address, wanted, request.offset)
 		if (bytes < 0) return bytes
 		reply.add(scratch, 0, bytes)
 		return 0
@@ -74,7 +121,7 @@ export class AppFile extends OpenFile {
 
 	override write(request: WriteRequest): number {
 		const { memory, start, sizeBytes, offset } = request
-		return this.#backing.calls.pwrite(this.#fd, memory.address + start, sizeBytes, offset)
+		return this.#backing.calls.pwrite(this.fd, memory.address + start, sizeBytes, offset)
 	}
 
 	override lseek(offset: number, whence: number): number {
@@ -82,15 +129,16 @@ export class AppFile extends OpenFile {
 	}
 
 	override truncate(sizeBytes: number): number {
-		return this.#backing.calls.truncate(this.#fd, sizeBytes)
+		return this.#backing.calls.truncate(this.fd, sizeBytes)
 	}
 
 	override allocate(offset: number, length: number, mode: number): number {
-		return this.#backing.calls.allocate(this.#fd, mode, offset, length)
+		return this.#backing.calls.allocate(this.fd, mode, offset, length)
 	}
 
 	override release(): void {
-		this.#ids.drop(this.ino)
-		this.#backing.calls.close(this.#fd)
+		this.#home.ids.drop(this.ino)
+		if (this.#fd >= 0) this.#backing.calls.close(this.#fd)
+		this.#home.closed(this.ino)
 	}
 }

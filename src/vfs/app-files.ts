@@ -15,12 +15,16 @@ import {
 	FATTR_SIZE,
 	FATTR_UID,
 } from '../fuse/flags.ts'
-import { EFBIG, ENOENT, EOPNOTSUPP, EPERM } from '../lib/errno.ts'
+import { EEXIST, EFBIG, ENOENT, EOPNOTSUPP, EPERM } from '../lib/errno.ts'
 import { type DirectoryEntry, type FileStat, newFileStat } from '../lib/file-stat.ts'
-import { AppFile, BackingIds } from './app-file.ts'
+import type { Cell } from '../ring/cells.ts'
+import type { Journal } from '../ring/journal.ts'
+import { AppFile, type AppFileHome, BackingIds } from './app-file.ts'
 import { type AppNode, AppNodes, joinPath } from './app-nodes.ts'
+import { findNode } from './app-search.ts'
 import type { Backing } from './backing.ts'
 import { appInode, appNode } from './nodes.ts'
+import { Orphans } from './orphans.ts'
 
 const O_RDWR = 2
 const O_ACCMODE = 3
@@ -34,25 +38,79 @@ const O_DIRECTORY = 0o200000
 const O_NOFOLLOW = 0o400000
 const O_CLOEXEC = 0o2000000
 const AT_REMOVEDIR = 0x200
+const RENAME_EXCHANGE = 2
 const S_IFMT = 0o170000
 const S_IFREG = 0o100000
 const S_IFDIR = 0o040000
 const S_IFLNK = 0o120000
 const S_ISGID = 0o2000
 
-export class AppFiles {
+export class AppFiles implements AppFileHome {
 	readonly backing: Backing
 	readonly nodes = new AppNodes()
 	readonly varLog: AppNode
 	readonly runPog: AppNode
-	readonly #ids: BackingIds
+	readonly ids: BackingIds
+	readonly #orphans: Orphans
+	readonly #journal: Journal
 	readonly #stat = newFileStat()
+	/** Open handles by inode. */
+	readonly #opens = new Map<number, number>()
+	/** The kernel may name nodes of an earlier engine's. */
+	#revived = false
 
-	constructor(backing: Backing, connection: Connection) {
+	constructor(backing: Backing, connection: Connection, journal: Journal) {
 		this.backing = backing
-		this.#ids = new BackingIds(connection)
+		this.#journal = journal
+		this.ids = new BackingIds(connection)
+		this.#orphans = new Orphans(backing)
 		this.varLog = this.#root('varlog')
 		this.runPog = this.#root('runpog')
+	}
+
+	/** Goes on for an earlier engine, after `restore` for each handle it had open. */
+	revive(): void {
+		this.#revived = true
+		this.#orphans.sweep(ino => this.#opens.has(ino))
+	}
+
+	/** A handle that an earlier engine had open. */
+	restore(cell: Cell): AppFile {
+		const file = AppFile.restore(this, cell)
+		this.#count(file.ino)
+		return file
+	}
+
+	#count(ino: number): void {
+		this.#opens.set(ino, (this.#opens.get(ino) ?? 0) + 1)
+	}
+
+	closed(ino: number): void {
+		const left = (this.#opens.get(ino) ?? 1) - 1
+		if (left > 0) {
+			this.#opens.set(ino, left)
+			return
+		}
+		this.#opens.delete(ino)
+		this.#orphans.drop(ino)
+	}
+
+	reopen(ino: number, writable: boolean): number {
+		const { calls, root } = this.backing
+		const node = this.node(ino)
+		const path = node === undefined || node.unlinked ? this.#orphans.path(ino) : this.nodes.path(node)
+		return calls.open(root, path, (writable ? O_RDWR : 0) | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0)
+	}
+
+	/** The node of an inode; one that the kernel has from an earlier engine is looked for in the whole tree. */
+	node(ino: number): AppNode | undefined {
+		const known = this.nodes.get(ino)
+		if (known !== undefined || !this.#revived) return known
+		const found = findNode(this, ino, this.varLog) ?? findNode(this, ino, this.runPog)
+		if (found !== undefined || !this.#orphans.has(ino)) return found
+		const nameless = this.nodes.restore(ino, this.varLog, String(ino))
+		nameless.unlinked = true
+		return nameless
 	}
 
 	#root(name: string): AppNode {
@@ -74,8 +132,11 @@ export class AppFiles {
 	/** Fills `attr` from an open file, which may have no name any more. */
 	getattrOf(file: AppFile, attr: Attr): number {
 		const answer = this.backing.calls.stat(file.fd, '', this.#stat)
-		if (answer === 0) this.#fill(attr, this.#stat)
-		return answer
+		if (answer < 0) return answer
+		this.#fill(attr, this.#stat)
+		// The name it has here is nobody's.
+		if (this.#orphans.has(file.ino)) attr.nlink--
+		return 0
 	}
 
 	#fill(attr: Attr, s: FileStat): void {
@@ -93,13 +154,18 @@ export class AppFiles {
 		attr.rdev = 0
 	}
 
+	/** Path of a name below the backing root. */
+	path(parent: AppNode, name: string): string {
+		return joinPath(this.nodes.path(parent), name)
+	}
+
 	/** Whether a name exists in a directory; counts no lookup. */
 	exists(parent: AppNode, name: string): boolean {
-		return this.backing.calls.stat(this.backing.root, joinPath(this.nodes.path(parent), name), this.#stat) === 0
+		return this.backing.calls.stat(this.backing.root, this.path(parent, name), this.#stat) === 0
 	}
 
 	lookup(parent: AppNode, name: string, entry: Entry): number {
-		const path = joinPath(this.nodes.path(parent), name)
+		const path = this.path(parent, name)
 		const answer = this.backing.calls.stat(this.backing.root, path, this.#stat)
 		if (answer < 0) return answer
 		const node = this.nodes.found(this.#stat.ino, parent, name)
@@ -110,12 +176,19 @@ export class AppFiles {
 	}
 
 	/**
+	 * Whether a name was there when the current request began: one that is carried out once more may find what it made itself.
+	 */
+	#wasThere(parent: AppNode, name: string): boolean {
+		return this.#journal.fact(this.exists(parent, name) ? 1 : 0) === 1
+	}
+
+	/**
 	 * Makes a new file the caller's, then looks it up. `mode`: its permissions, when it has any of its own. They are set last:
 	 * this process has a umask too, and a change of owner takes the set-id bits away. In a set-group-ID directory files get its
 	 * group, and directories the bit as well (inode_init_owner(), fs/inode.c v6.12).
 	 */
 	#adopt(made: number, parent: AppNode, name: string, mode: number, entry: Entry, caller: Caller): number {
-		if (made < 0) return made
+		if (made < 0 && !(made === -EEXIST && this.#journal.again && !this.#wasThere(parent, name))) return made
 		const { calls, root } = this.backing
 		const directory = this.nodes.path(parent)
 		const path = joinPath(directory, name)
@@ -127,7 +200,8 @@ export class AppFiles {
 	}
 
 	mkdir(parent: AppNode, name: string, mode: number, entry: Entry, caller: Caller): number {
-		const path = joinPath(this.nodes.path(parent), name)
+		const path = this.path(parent, name)
+		this.#wasThere(parent, name)
 		const made = this.backing.calls.mkdir(this.backing.root, path, mode)
 		return this.#adopt(made, parent, name, S_IFDIR | (mode & 0o7777), entry, caller)
 	}
@@ -135,27 +209,25 @@ export class AppFiles {
 	/** Files, FIFOs and sockets; devices are refused: nobody in a container makes one through a log directory. */
 	mknod(parent: AppNode, name: string, mode: number, entry: Entry, caller: Caller): number {
 		if (![0, S_IFREG, 0o010000, 0o140000].includes(mode & S_IFMT)) return -EPERM
-		const path = joinPath(this.nodes.path(parent), name)
+		const path = this.path(parent, name)
+		this.#wasThere(parent, name)
 		return this.#adopt(this.backing.calls.mknod(this.backing.root, path, mode, 0), parent, name, mode, entry, caller)
 	}
 
 	symlink(parent: AppNode, name: string, target: string, entry: Entry, caller: Caller): number {
-		const path = joinPath(this.nodes.path(parent), name)
-		return this.#adopt(
-			this.backing.calls.symlink(target, this.backing.root, path),
-			parent,
-			name,
-			S_IFLNK,
-			entry,
-			caller,
-		)
+		const path = this.path(parent, name)
+		this.#wasThere(parent, name)
+		const made = this.backing.calls.symlink(target, this.backing.root, path)
+		return this.#adopt(made, parent, name, S_IFLNK, entry, caller)
 	}
 
 	link(node: AppNode, parent: AppNode, name: string, entry: Entry): number {
 		if (node.unlinked) return -ENOENT
 		const { calls, root } = this.backing
-		const made = calls.link(root, this.nodes.path(node), joinPath(this.nodes.path(parent), name))
-		return made < 0 ? made : this.lookup(parent, name, entry)
+		const wasThere = this.#wasThere(parent, name)
+		const made = calls.link(root, this.nodes.path(node), this.path(parent, name))
+		if (made < 0 && !(made === -EEXIST && this.#journal.again && !wasThere)) return made
+		return this.lookup(parent, name, entry)
 	}
 
 	readlink(node: AppNode): string | number {
@@ -165,28 +237,45 @@ export class AppFiles {
 
 	remove(parent: AppNode, name: string, directory: boolean): number {
 		const { calls, root } = this.backing
-		const path = joinPath(this.nodes.path(parent), name)
+		const path = this.path(parent, name)
 		const known = calls.stat(root, path, this.#stat)
+		const wasThere = this.#journal.fact(known < 0 ? 0 : this.#stat.ino) !== 0
+		// Removed by us, before the engine died.
+		if (known === -ENOENT && wasThere && this.#journal.again) return 0
 		if (known < 0) return known
-		const answer = calls.unlink(root, path, directory ? AT_REMOVEDIR : 0)
-		if (answer === 0) this.nodes.removed(this.#stat, parent, name)
+		const removed = { ...this.#stat }
+		const { ino, nlink } = removed
+		// A later engine can open only what has a name.
+		const orphan = !directory && nlink === 1 && this.#opens.has(ino)
+		const answer = orphan ? this.#orphans.take(path, ino) : calls.unlink(root, path, directory ? AT_REMOVEDIR : 0)
+		if (answer === 0) this.nodes.removed(removed, parent, name)
 		return answer
 	}
 
 	rename(parent: AppNode, name: string, newParent: AppNode, newName: string, flags: number): number {
 		const { calls, root } = this.backing
-		const from = joinPath(this.nodes.path(parent), name)
-		const to = joinPath(this.nodes.path(newParent), newName)
+		const from = this.path(parent, name)
+		const to = this.path(newParent, newName)
 		const source = calls.stat(root, from, this.#stat)
-		if (source < 0) return source
-		const { ino } = this.#stat
-		const replaced = calls.stat(root, to, this.#stat) === 0 && this.#stat.ino !== ino
-		const answer = calls.rename(root, from, to, flags)
-		if (answer < 0) return answer
-		const exchanged = (flags & 2) !== 0
-		if (replaced) {
-			if (exchanged) this.nodes.moved(this.#stat.ino, parent, name)
-			else this.nodes.removed(this.#stat, newParent, newName)
+		const sourceIno = source < 0 ? 0 : this.#stat.ino
+		const ino = this.#journal.fact(sourceIno)
+		const exchanged = (flags & RENAME_EXCHANGE) !== 0
+		const target = calls.stat(root, to, this.#stat)
+		const targetIno = target < 0 ? 0 : this.#stat.ino
+		const gone = { ...this.#stat }
+		const links = target < 0 ? 1 : gone.nlink
+		const replaced = this.#journal.secondFact(targetIno) || -1
+		// Moved by us, before the engine died: the source has the target's place.
+		const moved = this.#journal.again && ino !== 0 && targetIno === ino && sourceIno !== ino
+		if (!moved) {
+			if (source < 0) return source
+			if (!exchanged && links === 1 && replaced !== ino && this.#opens.has(replaced)) this.#orphans.link(to, replaced)
+			const answer = calls.rename(root, from, to, flags)
+			if (answer < 0) return answer
+		}
+		if (replaced >= 0 && replaced !== ino) {
+			if (exchanged) this.nodes.moved(replaced, parent, name)
+			else this.nodes.removed({ ...gone, ino: replaced, nlink: moved ? 1 : links }, newParent, newName)
 		}
 		this.nodes.moved(ino, newParent, newName)
 		return 0
@@ -239,15 +328,17 @@ export class AppFiles {
 	}
 
 	/** Opens a file that has no name any more once more, by one that has it open. */
-	reopen(file: AppFile, flags: number): AppFile | number {
+	openAgain(file: AppFile, flags: number): AppFile | number {
 		// Not by name, so what this leads to is the file itself: proc(5), /proc/PID/fd.
 		return this.#open(`/proc/self/fd/${file.fd}`, flags & O_TRUNC, 0, flags, 0)
 	}
 
 	create(parent: AppNode, name: string, mode: number, flags: number, entry: Entry, caller: Caller): AppFile | number {
-		const path = joinPath(this.nodes.path(parent), name)
-		const existed = this.exists(parent, name)
-		const file = this.#open(path, O_CREAT | (flags & (O_EXCL | O_TRUNC)), mode, flags)
+		const path = this.path(parent, name)
+		const existed = this.#wasThere(parent, name)
+		// Once more: what is there now is what was made.
+		const exclusive = this.#journal.again && !existed ? 0 : flags & O_EXCL
+		const file = this.#open(path, O_CREAT | exclusive | (flags & O_TRUNC), mode, flags)
 		if (typeof file === 'number') return file
 		const answer = existed ? this.lookup(parent, name, entry) : this.#adopt(0, parent, name, mode, entry, caller)
 		if (answer === 0) return file
@@ -262,7 +353,9 @@ export class AppFiles {
 		const fd = calls.open(root, path, access | extra | nofollow | O_NONBLOCK | O_CLOEXEC, mode)
 		if (fd < 0) return fd
 		calls.stat(fd, '', this.#stat)
-		return new AppFile(this.backing, this.#ids, fd, this.#stat.ino)
+		const { ino } = this.#stat
+		this.#count(ino)
+		return new AppFile(this, fd, ino, access === O_RDWR)
 	}
 
 	/** Entries of a directory, or a negative errno. */
@@ -288,44 +381,6 @@ export class AppFiles {
 			at = joinPath(at, part)
 			calls.mkdir(dir, at, 0o755)
 			if (calls.stat(dir, at, this.#stat) < 0 || (this.#stat.mode & S_IFMT) !== S_IFDIR) return
-		}
-	}
-
-	/** Writes a whole new file. 0, or a negative errno. */
-	writeAll(parent: AppNode, name: string, bytes: Uint8Array): number {
-		const { calls, root, scratch } = this.backing
-		const fd = calls.open(
-			root,
-			joinPath(this.nodes.path(parent), name),
-			O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
-			0o644,
-		)
-		if (fd < 0) return fd
-		let answer = 0
-		for (let at = 0; at < bytes.length && answer >= 0; at += scratch.bytes.length) {
-			const piece = bytes.subarray(at, at + scratch.bytes.length)
-			scratch.bytes.set(piece)
-			answer = calls.pwrite(fd, scratch.address, piece.length, at)
-		}
-		calls.close(fd)
-		return Math.min(0, answer)
-	}
-
-	/** The whole content of a file of at most `maxBytes`, or a negative errno. */
-	readAll(parent: AppNode, name: string, maxBytes: number): Uint8Array | number {
-		const { calls, root, scratch } = this.backing
-		const fd = calls.open(root, joinPath(this.nodes.path(parent), name), O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0)
-		if (fd < 0) return fd
-		const pieces: Uint8Array[] = []
-		let total = 0
-		for (;;) {
-			const bytes = calls.pread(fd, scratch.address, scratch.bytes.length, total)
-			if (bytes <= 0 || total + bytes > maxBytes) {
-				calls.close(fd)
-				return bytes < 0 ? bytes : bytes === 0 ? Buffer.concat(pieces) : -EFBIG
-			}
-			pieces.push(scratch.bytes.slice(0, bytes))
-			total += bytes
 		}
 	}
 }

@@ -39,6 +39,19 @@ export class AppNodes {
 		return this.#byIno.get(ino)
 	}
 
+	/**
+	 * A node that the kernel knows from an earlier engine, found again at this place: how many lookups it counts is not known, so it
+	 * is held until the kernel gives it up as a whole.
+	 */
+	restore(ino: number, parent: AppNode, name: string): AppNode {
+		const known = this.#byIno.get(ino)
+		if (known !== undefined) return known
+		const node: AppNode = { ino, parent, name, lookups: 1, children: 0, unlinked: false, last: null }
+		parent.children++
+		this.#byIno.set(ino, node)
+		return node
+	}
+
 	/** The node of an inode found at this place, counting one lookup. */
 	found(ino: number, parent: AppNode, name: string): AppNode {
 		let node = this.#byIno.get(ino)

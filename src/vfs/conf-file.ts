@@ -8,7 +8,23 @@ import { FOPEN_DIRECT_IO } from '../fuse/flags.ts'
 import type { ReadReply, ReadRequest, WriteRequest } from '../fuse/filesystem.ts'
 import { EFBIG } from '../lib/errno.ts'
 import type { Pog } from '../pog/pog.ts'
+import type { Cell } from '../ring/cells.ts'
+import { CELL_KIND } from '../ring/state-layout.ts'
 import { OpenFile } from './open-file.ts'
+
+/** Where a text that is being edited is kept for a later engine, as it grows. */
+export interface DraftStore {
+	/** What an earlier engine left; null when nobody was editing. */
+	read(): Buffer | null
+	/** Puts these bytes at an offset. */
+	write(offset: number, bytes: Uint8Array): void
+	truncate(sizeBytes: number): void
+	/** Nobody is editing any more. */
+	remove(): void
+}
+
+/** For a POG that ends with its process. */
+const NO_STORE: DraftStore = { read: () => null, write() {}, truncate() {}, remove() {} }
 
 /** The text all opens see; ahead of the one in force while somebody writes. */
 export class ConfDraft {
@@ -18,9 +34,12 @@ export class ConfDraft {
 	#room: Buffer = Buffer.alloc(0)
 	#inForce = { text: '', bytes: Buffer.alloc(0) }
 	mtimeUs: number
+	readonly #store: DraftStore
 
-	constructor(pog: Pog) {
+	constructor(pog: Pog, store = NO_STORE) {
 		this.#pog = pog
+		this.#store = store
+		this.#edited = store.read()
 		this.mtimeUs = pog.clock.realtimeUs(pog.clock.monotonicUs())
 	}
 
@@ -39,19 +58,23 @@ export class ConfDraft {
 	write(offset: number, source: Uint8Array, start: number, end: number): number {
 		const size = Math.max(this.sizeBytes, offset + end - start)
 		const answer = this.truncate(size)
-		if (answer === 0) this.#edited?.set(source.subarray(start, end), offset)
-		return answer
+		if (answer < 0) return answer
+		this.#edited?.set(source.subarray(start, end), offset)
+		this.#store.write(offset, source.subarray(start, end))
+		return 0
 	}
 
 	/** 0, or -EFBIG. */
 	truncate(sizeBytes: number): number {
 		if (sizeBytes > this.#pog.limits.confBytes) return -EFBIG
 		const { bytes } = this
+		if (this.#edited === null) this.#store.write(0, bytes)
 		if (this.#edited === null || sizeBytes > this.#room.length) {
 			// Twice what is needed: a text that grows by single bytes is copied a few times, not once a byte.
 			this.#room = Buffer.alloc(Math.min(2 * sizeBytes, this.#pog.limits.confBytes))
 			bytes.copy(this.#room, 0, 0, sizeBytes)
 		} else if (sizeBytes > bytes.length) this.#room.fill(0, bytes.length, sizeBytes)
+		this.#store.truncate(sizeBytes)
 		this.#edit(this.#room.subarray(0, sizeBytes))
 		return 0
 	}
@@ -61,24 +84,33 @@ export class ConfDraft {
 		this.mtimeUs = this.#pog.clock.realtimeUs(this.#pog.clock.monotonicUs())
 	}
 
-	/** Puts what was written in force. */
-	commit(): void {
+	/** Puts what was written in force. `more`: the current request is not carried out yet with that. */
+	commit(more = false): void {
 		if (this.#edited === null) return
 		const text = this.#edited.toString('latin1')
 		this.#edited = null
 		this.#room = Buffer.alloc(0)
 		if (text !== this.#pog.configured.text || this.#pog.configured.state !== 'own') this.#pog.configured.set(text)
+		// The draft goes when the text it became is safe.
+		this.#pog.flush(more)
+		this.#store.remove()
 	}
 
-	/** A whole text at once: a file was renamed onto this one. */
+	/** A whole text at once: a file was renamed onto this one, and is to be removed. */
 	replace(bytes: Uint8Array): void {
 		this.#edit(Buffer.from(bytes))
-		this.commit()
+		this.commit(true)
 	}
 }
 
+/** A word of its cell. */
+const FLAGS = 2
+const WROTE = 1
+const TRUNCATED = 2
+
 export class ConfFile extends OpenFile {
 	readonly openFlags = FOPEN_DIRECT_IO
+	readonly kind = CELL_KIND.confFile
 	readonly #draft: ConfDraft
 	#wrote = false
 	#truncated = false
@@ -88,6 +120,21 @@ export class ConfFile extends OpenFile {
 		super()
 		this.#draft = draft
 		if (truncated) this.#truncated = draft.truncate(0) === 0
+	}
+
+	/** One that an earlier engine had open. */
+	static restore(draft: ConfDraft, cell: Cell): ConfFile {
+		const file = new ConfFile(draft, false)
+		const flags = cell.floats[cell.at + FLAGS] ?? 0
+		file.cell = cell
+		file.#wrote = (flags & WROTE) !== 0
+		file.#truncated = (flags & TRUNCATED) !== 0
+		return file
+	}
+
+	override keep(): void {
+		if (this.cell === null) return
+		this.cell.floats[this.cell.at + FLAGS] = (this.#wrote ? WROTE : 0) + (this.#truncated ? TRUNCATED : 0)
 	}
 
 	override read(request: ReadRequest, reply: ReadReply): number {
@@ -102,11 +149,13 @@ export class ConfFile extends OpenFile {
 		const answer = this.#draft.write(offset, memory.bytes, start, start + sizeBytes)
 		if (answer < 0) return answer
 		this.#wrote = true
+		this.keep()
 		return sizeBytes
 	}
 
 	override truncate(sizeBytes: number): number {
 		this.#truncated = true
+		this.keep()
 		return this.#draft.truncate(sizeBytes)
 	}
 
@@ -118,6 +167,7 @@ export class ConfFile extends OpenFile {
 		if (this.#wrote) this.#draft.commit()
 		this.#truncated &&= !this.#wrote
 		this.#wrote = false
+		this.keep()
 		return 0
 	}
 

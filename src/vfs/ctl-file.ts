@@ -7,7 +7,9 @@ import type { ReadReply, ReadRequest, WriteRequest } from '../fuse/filesystem.ts
 import { EINVAL } from '../lib/errno.ts'
 import { parseSize } from '../lib/size.ts'
 import { NOBODY, type Pog, type Sender } from '../pog/pog.ts'
-import { OpenFile } from './open-file.ts'
+import type { Cell } from '../ring/cells.ts'
+import { CELL_KIND } from '../ring/state-layout.ts'
+import { HANDLE, OpenFile } from './open-file.ts'
 
 /** What a command needs of the service: the ring's memory is made outside this room. */
 export interface PogActions {
@@ -67,16 +69,51 @@ function quoted(written: string): string {
 	return `"${text.replace(/\p{Cc}/gu, '?')}${written.length > MAX_QUOTED_BYTES ? '...' : ''}"`
 }
 
+/** A word of its cell: bytes of the answer that were read. */
+const READ_BYTES = 2
+
 export class CtlFile extends OpenFile {
 	readonly openFlags = FOPEN_DIRECT_IO | FOPEN_NOFLUSH
+	readonly kind = CELL_KIND.ctlFile
 	readonly #pog: Pog
 	readonly #actions: PogActions
 	#answer: Uint8Array = new Uint8Array(0)
+	#readBytes = 0
 
 	constructor(pog: Pog, actions: PogActions) {
 		super()
 		this.#pog = pog
 		this.#actions = actions
+	}
+
+	/** One that an earlier engine had open. */
+	static restore(pog: Pog, actions: PogActions, cell: Cell): CtlFile {
+		const file = new CtlFile(pog, actions)
+		file.cell = cell
+		file.#answer = Buffer.from(pog.answers.get(file.#handle))
+		file.load()
+		return file
+	}
+
+	get #handle(): number {
+		return this.cell === null ? 0 : (this.cell.floats[this.cell.at + HANDLE] ?? 0)
+	}
+
+	override load(): void {
+		if (this.cell !== null) this.#readBytes = this.cell.floats[this.cell.at + READ_BYTES] ?? 0
+	}
+
+	override keep(): void {
+		if (this.cell !== null) this.cell.floats[this.cell.at + READ_BYTES] = this.#readBytes
+	}
+
+	/** The answer is written down with what the command changed. */
+	#setAnswer(answer: string): void {
+		this.#answer = Buffer.from(answer)
+		this.#readBytes = 0
+		this.keep()
+		if (this.cell === null) return
+		this.#pog.answers.set(this.#handle, answer)
 	}
 
 	override write(request: WriteRequest, sender: Sender = NOBODY): number {
@@ -92,15 +129,22 @@ export class CtlFile extends OpenFile {
 				.join(', ')}`,
 		}
 		const failed = 'error' in done
-		this.#answer = Buffer.from(failed ? `error ${done.error}\n` : `ok ${done.ok}\n`)
+		this.#setAnswer(failed ? `error ${done.error}\n` : `ok ${done.ok}\n`)
 		return failed ? -EINVAL : sizeBytes
 	}
 
 	/** The answer to the last command, once. */
 	override read(request: ReadRequest, reply: ReadReply): number {
-		const bytes = Math.min(this.#answer.length, request.sizeBytes)
-		reply.addBytes(this.#answer, 0, bytes)
-		this.#answer = this.#answer.subarray(bytes)
+		if (this.cell !== null) this.#pog.journal.reading(request.request, this.cell)
+		const from = this.#readBytes
+		this.#readBytes = Math.min(this.#answer.length, from + request.sizeBytes)
+		reply.addBytes(this.#answer, from, this.#readBytes)
+		this.keep()
 		return 0
+	}
+
+	override release(): void {
+		// Written down with the next change: nobody asks for it.
+		this.#pog.answers.delete(this.#handle)
 	}
 }

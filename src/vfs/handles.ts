@@ -1,18 +1,29 @@
-/** The open files of one connection, by handle. Numbers are reused only after RELEASE. */
+/** The open files of one connection, by handle. No number is used twice, by an earlier engine's handles neither. */
 import type { HandleId } from '../fuse/filesystem.ts'
 
 export class Handles<T> {
 	readonly #open = new Map<HandleId, T>()
-	#next = 1
+	readonly #next: () => HandleId
+
+	/** `next`: the number of the next handle; from 1 on when it is left out. */
+	constructor(next?: () => HandleId) {
+		let last = 0
+		this.#next = next ?? (() => ++last)
+	}
 
 	get count(): number {
 		return this.#open.size
 	}
 
 	add(file: T): HandleId {
-		const handle = this.#next++
+		const handle = this.#next()
 		this.#open.set(handle, file)
 		return handle
+	}
+
+	/** A handle that is open already. */
+	restore(handle: HandleId, file: T): void {
+		this.#open.set(handle, file)
 	}
 
 	get(handle: HandleId): T | undefined {

@@ -7,10 +7,12 @@
  * other offset can be told apart.
  */
 import { FOPEN_DIRECT_IO, FOPEN_NOFLUSH, FOPEN_PARALLEL_DIRECT_WRITES } from '../fuse/flags.ts'
-import { PENDING, type ReadReply, type ReadRequest, type WriteRequest } from '../fuse/filesystem.ts'
+import { PENDING, type ReadReply, type ReadRequest, type RequestId, type WriteRequest } from '../fuse/filesystem.ts'
 import { EAGAIN, EINVAL, ENODEV, EPIPE, ESPIPE } from '../lib/errno.ts'
 import type { Pog, Sender } from '../pog/pog.ts'
 import type { KmsgReaders } from './kmsg-readers.ts'
+import type { Cell } from '../ring/cells.ts'
+import { CELL_KIND } from '../ring/state-layout.ts'
 import { OpenFile } from './open-file.ts'
 import { WriteLimit } from './write-limit.ts'
 
@@ -33,9 +35,12 @@ export function mayOpenKmsg({ policy, printk, owner }: Pog, flags: number, uid: 
 	if (policy.devkmsg === 'off') return false
 	return printk.dmesgRestrict === 0 || (flags & O_ACCMODE) === O_WRONLY || uid === owner.uid
 }
+/** Words of its cell. */
+const KEPT = { kmsgSeq: 2, expect: 3, kernelHandle: 4, limitBeganUs: 5, limit: 6, atEnd: 7 } as const
 
 export class KmsgFile extends OpenFile {
 	readonly openFlags = FOPEN_DIRECT_IO | FOPEN_NOFLUSH | FOPEN_PARALLEL_DIRECT_WRITES
+	readonly kind = CELL_KIND.kmsgFile
 	readonly shared = false
 	readonly #readers: KmsgReaders
 	#kmsgSeq: number
@@ -44,7 +49,7 @@ export class KmsgFile extends OpenFile {
 	#expect = 0
 	/** The last that was asked for is the end, and nothing was read since. */
 	#atEnd = false
-	#polled = false
+	#kernelHandle = -1
 	readonly #limit = new WriteLimit()
 	readonly #processName: (hostPid: number) => string
 	/** Who wrote the first line that was suppressed. */
@@ -57,10 +62,48 @@ export class KmsgFile extends OpenFile {
 		this.#kmsgSeq = readers.log.oldest
 	}
 
+	/** One that an earlier engine had open. */
+	static restore(readers: KmsgReaders, processName: (hostPid: number) => string, cell: Cell): KmsgFile {
+		const file = new KmsgFile(readers, processName)
+		file.cell = cell
+		const { floats, at } = cell
+		file.#kernelHandle = floats[at + KEPT.kernelHandle] ?? -1
+		file.#limit.restore(floats[at + KEPT.limitBeganUs] ?? 0, floats[at + KEPT.limit] ?? 0)
+		file.load()
+		if (file.#kernelHandle >= 0) readers.watch(file, file.#kernelHandle)
+		return file
+	}
+
+	override load(): void {
+		if (this.cell === null) return
+		const { floats, at } = this.cell
+		this.#kmsgSeq = floats[at + KEPT.kmsgSeq] ?? 0
+		this.#expect = floats[at + KEPT.expect] ?? 0
+		this.#atEnd = floats[at + KEPT.atEnd] === 1
+		this.#hint = 0
+	}
+
+	override keep(): void {
+		if (this.cell === null) return
+		const { floats, at } = this.cell
+		floats[at + KEPT.kmsgSeq] = this.#kmsgSeq
+		floats[at + KEPT.expect] = this.#expect
+		floats[at + KEPT.kernelHandle] = this.#kernelHandle
+		floats[at + KEPT.atEnd] = this.#atEnd ? 1 : 0
+	}
+
+	#keepLimit(): void {
+		if (this.cell === null) return
+		const { floats, at } = this.cell
+		floats[at + KEPT.limitBeganUs] = this.#limit.beganUs
+		floats[at + KEPT.limit] = this.#limit.state
+	}
+
 	override read(request: ReadRequest, reply: ReadReply): number {
 		// splice and sendfile: the kernel's device has none, and programs then fall back to read(2).
 		if (request.cached) return -EINVAL
 		const { log } = this.#readers
+		this.#readers.reading(request.request, this)
 		// Who looks the file up between the question for the end and the answer leaves the kernel with its size instead.
 		if (this.#atEnd && request.offset === KMSG_SIZE_BYTES) this.#expect = request.offset
 		this.#atEnd = false
@@ -71,6 +114,7 @@ export class KmsgFile extends OpenFile {
 			this.#expect = request.offset
 		}
 		const ready = this.#give(request.sizeBytes, reply)
+		this.keep()
 		if (ready !== -EAGAIN || (request.flags & O_NONBLOCK) !== 0) return ready
 		this.#readers.wait(this, request)
 		return PENDING
@@ -98,8 +142,11 @@ export class KmsgFile extends OpenFile {
 	}
 
 	/** Called when a record came: answers a waiting read. */
-	resume(sizeBytes: number, reply: ReadReply): number {
-		return this.#give(sizeBytes, reply)
+	resume(request: RequestId, sizeBytes: number, reply: ReadReply): number {
+		this.#readers.reading(request, this)
+		const answer = this.#give(sizeBytes, reply)
+		this.keep()
+		return answer
 	}
 
 	override interrupted(request: number): void {
@@ -116,7 +163,11 @@ export class KmsgFile extends OpenFile {
 		const mode = pog.policy.devkmsg
 		if (mode === 'off') pog.ledger.drop('refused')
 		else if (mode === 'ratelimit' && !this.#limit.admits(pog.clock.monotonicUs())) this.#suppress(hostPid)
-		else pog.logKmsg(memory.bytes, start, start + sizeBytes, sender)
+		else {
+			pog.journal.appends(sizeBytes)
+			pog.logKmsg(memory.bytes, start, start + sizeBytes, sender)
+		}
+		if (mode === 'ratelimit') this.#keepLimit()
 		return sizeBytes
 	}
 
@@ -129,8 +180,11 @@ export class KmsgFile extends OpenFile {
 	override poll(kernelHandle: number, schedule: boolean): number {
 		const { log } = this.#readers
 		// Once somebody waits, each look asks for one more notice: it comes without the flag when a notice was followed.
-		this.#polled ||= schedule
-		if (this.#polled) this.#readers.watch(this, kernelHandle)
+		if (schedule || this.#kernelHandle >= 0) {
+			this.#kernelHandle = kernelHandle
+			this.keep()
+			this.#readers.watch(this, kernelHandle)
+		}
 		if (this.#kmsgSeq < log.oldest) return POLLIN_RDNORM | POLLERR_PRI
 		return this.#kmsgSeq < log.next ? POLLIN_RDNORM : 0
 	}
@@ -144,6 +198,7 @@ export class KmsgFile extends OpenFile {
 	override seekEnd(): number {
 		const end = this.#moveTo(this.#readers.log.next)
 		this.#atEnd = true
+		this.keep()
 		return end
 	}
 
@@ -151,6 +206,7 @@ export class KmsgFile extends OpenFile {
 		this.#atEnd = false
 		this.#kmsgSeq = kmsgSeq
 		this.#expect = (kmsgSeq + 1) * STRIDE
+		this.keep()
 		return this.#expect
 	}
 

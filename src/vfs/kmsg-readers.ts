@@ -8,13 +8,14 @@
  * Invariants: a waiting read is answered exactly once: by a record, or by the kernel's interrupt. A record costs no more
  * than one step, and each poll or read at most one answer and one notice later.
  */
-import { type Connection, PENDING, type ReadReply, type ReadRequest } from '../fuse/filesystem.ts'
+import { type Connection, PENDING, type ReadReply, type ReadRequest, type RequestId } from '../fuse/filesystem.ts'
 import { EAGAIN, ENOMEM } from '../lib/errno.ts'
 import { KmsgLog } from '../pog/kmsg-log.ts'
 import type { Pog } from '../pog/pog.ts'
 import { StoredRecord } from '../pog/stored.ts'
 import { DEV_KMSG_CAP_BYTES, renderDevKmsg } from '../record/dev-kmsg.ts'
 import { PROC_KMSG_CAP_BYTES, renderProcKmsg } from '../record/proc-kmsg.ts'
+import type { Cell } from '../ring/cells.ts'
 import { EXTRA, extraLength } from '../ring/extra.ts'
 
 /** A file whose read can wait. */
@@ -22,7 +23,7 @@ export interface Waiter {
 	/** Reads at the position that all such readers share. */
 	readonly shared: boolean
 	/** Answers a read: 0 with bytes in the reply, a negative errno, or -EAGAIN to go on waiting. */
-	resume(sizeBytes: number, reply: ReadReply): number
+	resume(request: RequestId, sizeBytes: number, reply: ReadReply): number
 }
 
 interface Waiting {
@@ -71,6 +72,16 @@ export class KmsgReaders {
 			}
 		}
 		this.#waiting.set(request.request, { waiter, sizeBytes: request.sizeBytes })
+	}
+
+	/** A read is going to move this file, or the position that all share: a later engine can put it back. */
+	reading(request: RequestId, { cell }: { cell: Cell | null }): void {
+		if (cell !== null) this.pog.journal.reading(request, cell)
+	}
+
+	/** Wakes everybody who polls, whether there is something or not: a notice may have gone with an earlier engine. */
+	notifyAll(): void {
+		for (const kernelHandle of this.#watched.values()) this.#connection.notifyPoll(kernelHandle)
 	}
 
 	forget(request: number): void {
@@ -136,7 +147,7 @@ export class KmsgReaders {
 		if (waiting === undefined) return
 		const { waiter, sizeBytes } = waiting
 		this.#connection.finishRead(request, sizeBytes, reply => {
-			const answer = waiter.resume(sizeBytes, reply)
+			const answer = waiter.resume(request, sizeBytes, reply)
 			// A reader of the shared position may find it drained by the one before: it goes on waiting.
 			if (answer === -EAGAIN) return PENDING
 			this.#waiting.delete(request)

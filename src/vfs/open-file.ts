@@ -1,10 +1,16 @@
 /**
  * One open file description of a POG's tree. A kind of file overrides what it can do; the rest answers as a regular file
  * that cannot.
+ *
+ * What a later engine needs to go on with it is in its cell; a kind that moves keeps its cell up to date at every step.
  */
-import type { ReadReply, ReadRequest, WriteRequest } from '../fuse/filesystem.ts'
+import type { HandleId, ReadReply, ReadRequest, WriteRequest } from '../fuse/filesystem.ts'
 import type { Sender } from '../pog/pog.ts'
+import { type Cell, publish } from '../ring/cells.ts'
 import { EBADF, EINVAL, EOPNOTSUPP } from '../lib/errno.ts'
+
+/** The word of a cell that has its handle's number. */
+export const HANDLE = 1
 
 const POLLIN = 0x0001
 const POLLOUT = 0x0004
@@ -16,6 +22,31 @@ export abstract class OpenFile {
 	abstract readonly openFlags: number
 	/** Id of the registered backing file, 0 for none. */
 	readonly backingId: number = 0
+
+	/** Where it is kept, once it is open. */
+	cell: Cell | null = null
+
+	/** What kind of file it is: one of CELL_KIND. */
+	abstract readonly kind: number
+
+	/** Begins to be kept. The cell counts from its `publish` on. */
+	keepIn(cell: Cell, handle: HandleId): void {
+		cell.floats[cell.at + HANDLE] = handle
+		this.cell = cell
+		this.keep()
+		publish(cell, this.kind, this.note())
+	}
+
+	/** Writes to the cell what changes while it is open. */
+	keep(): void {}
+
+	/** What is kept of it that never changes, beside its kind. */
+	note(): number {
+		return 0
+	}
+
+	/** The cell is as it was before the last read: goes back to it. */
+	load(): void {}
 
 	read(_request: ReadRequest, _reply: ReadReply): number {
 		return -EBADF

@@ -8,7 +8,7 @@ import { FATTR_GID, FATTR_MODE, FATTR_SIZE, FATTR_UID } from '../fuse/flags.ts'
 import { EINVAL, ENOENT, EPERM } from '../lib/errno.ts'
 import type { Pog } from '../pog/pog.ts'
 import { rotate } from '../pog/rotation.ts'
-import type { View } from '../pog/views.ts'
+import type { View } from '../pog/view.ts'
 import { ALL_BIT } from '../ring/view-index.ts'
 import type { AppFiles } from './app-files.ts'
 import type { AppNode } from './app-nodes.ts'
@@ -59,7 +59,7 @@ export class Places {
 	directory(node: NodeId): AppNode | undefined {
 		if (node === NODE.varLog) return this.#apps.varLog
 		if (node === NODE.runPog) return this.#apps.runPog
-		return isAppNode(node) ? this.#apps.nodes.get(appIno(node)) : undefined
+		return isAppNode(node) ? this.#apps.node(appIno(node)) : undefined
 	}
 
 	fixed(parent: NodeId, name: string): FixedNode | undefined {
@@ -155,6 +155,7 @@ export class Places {
 			// A view has no other length than its records give it.
 			else if (change.size !== head - base) return -EINVAL
 		}
+		if (change.valid & (FATTR_MODE | FATTR_UID | FATTR_GID)) this.#pog.views.changes++
 		if (change.valid & FATTR_MODE) view.mode = change.mode & 0o7777
 		if (change.valid & FATTR_UID) view.uid = change.uid - owner.uid
 		if (change.valid & FATTR_GID) view.gid = change.gid - owner.gid

@@ -21,33 +21,29 @@ import type {
 	WriteRequest,
 } from '../fuse/filesystem.ts'
 import { FATTR_SIZE } from '../fuse/flags.ts'
-import { EBADF, EEXIST, EINVAL, ENFILE, ENOENT, ENOTDIR, EPERM, EROFS } from '../lib/errno.ts'
+import { EBADF, EEXIST, EINVAL, ENOENT, ENOTDIR, EPERM, EROFS } from '../lib/errno.ts'
 import type { Pog, Sender } from '../pog/pog.ts'
-import { routeBit, type View } from '../pog/views.ts'
-import { ALL_BIT } from '../ring/view-index.ts'
+import { routeBit } from '../pog/view.ts'
 import { AppFile } from './app-file.ts'
 import { AppFiles } from './app-files.ts'
 import type { Backing } from './backing.ts'
-import { ConfDraft, ConfFile } from './conf-file.ts'
-import { CtlFile, type PogActions } from './ctl-file.ts'
-import { Handles } from './handles.ts'
-import { KMSG_SIZE_BYTES, KmsgFile, mayOpenKmsg } from './kmsg-file.ts'
+import { ConfDraft, type DraftStore } from './conf-file.ts'
+import type { PogActions } from './ctl-file.ts'
+import { KMSG_SIZE_BYTES } from './kmsg-file.ts'
 import { KmsgReaders } from './kmsg-readers.ts'
 import { appIno, fillFixedAttr, fixedNode, isAppNode, isName, NODE, S_IFDIR } from './nodes.ts'
 import type { AppNode } from './app-nodes.ts'
 import type { OpenFile } from './open-file.ts'
 import { OpenDirectories } from './open-directories.ts'
+import { OpenFiles } from './open-files.ts'
 import { Places } from './places.ts'
+import { Opening } from './opening.ts'
 import { PrintkFile } from './printk-file.ts'
-import { ProcKmsgFile } from './proc-kmsg-file.ts'
 import { Renaming } from './renaming.ts'
 import { type Reports, reportBytes } from './reports.ts'
-import { TextFile } from './text-file.ts'
-import { ViewFile } from './view-file.ts'
+import { TreeJournal } from './tree-journal.ts'
 
-const O_ACCMODE = 3
 const O_EXCL = 0o200
-const O_TRUNC = 0o1000
 const POLLNVAL = 0x20
 const DIRECTORY_VALID_MS = 1000
 
@@ -59,12 +55,16 @@ export interface TreeOptions {
 	containerPid: (hostPid: number) => number
 	/** The command name of a host process; empty when it is gone. */
 	processName: (hostPid: number) => string
+	/** Where a configuration that is being edited is kept; nowhere when left out. */
+	draft?: DraftStore
 }
 
 export class PogTree implements Filesystem {
 	readonly #pog: Pog
 	readonly #options: TreeOptions
-	readonly #handles = new Handles<OpenFile>()
+	readonly #handles: OpenFiles
+	/** What the session tells of each request. */
+	readonly journal: TreeJournal
 	readonly #conf: ConfDraft
 	readonly #sender: Sender = { pid: 0, uid: 0, gid: 0 }
 	#connection!: Connection
@@ -73,6 +73,7 @@ export class PogTree implements Filesystem {
 	#places!: Places
 	#directories!: OpenDirectories
 	#renaming!: Renaming
+	#opening!: Opening
 	/** Told when there is something for `work` to do: a step of what requests have left. Answers whether there is more. */
 	onWork: () => void = () => {}
 	readonly work = (): boolean => this.#readers.serve()
@@ -80,19 +81,45 @@ export class PogTree implements Filesystem {
 	constructor(pog: Pog, options: TreeOptions) {
 		this.#pog = pog
 		this.#options = options
-		this.#conf = new ConfDraft(pog)
+		this.#conf = new ConfDraft(pog, options.draft)
+		this.#handles = new OpenFiles(pog)
+		this.journal = new TreeJournal(pog)
 	}
 
 	attach(connection: Connection): void {
 		this.#connection = connection
 		this.#readers = new KmsgReaders(this.#pog, connection)
 		this.#readers.onWork = () => this.onWork()
-		this.#apps = new AppFiles(this.#options.backing, connection)
+		this.#apps = new AppFiles(this.#options.backing, connection, this.#pog.journal)
 		this.#places = new Places(this.#pog, this.#apps)
-		this.#directories = new OpenDirectories(this.#places, this.#pog.limits)
+		this.#directories = new OpenDirectories(this.#places, this.#pog)
 		this.#renaming = new Renaming(this.#pog, this.#apps, this.#places, this.#conf)
+		this.#opening = new Opening(this.#pog, connection, {
+			...this.#options,
+			readers: this.#readers,
+			apps: this.#apps,
+			places: this.#places,
+			conf: this.#conf,
+			appFile: ino => this.#handles.appFile(ino),
+		})
 		this.#pog.configured.onViews = () => this.#makeViewDirectories()
 		this.#makeViewDirectories()
+	}
+
+	/** Goes on with the files that an earlier engine had open. After `attach`, before the first request. */
+	revive(): void {
+		for (const cell of this.#pog.cells) {
+			const file = this.#opening.restore(cell)
+			if (file === null) this.#pog.cells.give(cell)
+			else if (file !== undefined) this.#handles.restore(cell, file)
+		}
+		this.#apps.revive()
+		this.#pog.views.settle()
+	}
+
+	/** Those who poll are to look again: after the requests of an earlier engine were answered. */
+	wakePollers(): void {
+		this.#readers.notifyAll()
 	}
 
 	/** `/var/log/mail/mail.err` needs `/var/log/mail`. */
@@ -133,15 +160,10 @@ export class PogTree implements Filesystem {
 
 	#appAttr(node: NodeId, file: OpenFile | undefined, attr: Attr): number {
 		if (file instanceof AppFile) return this.#apps.getattrOf(file, attr)
-		const app = this.#apps.nodes.get(appIno(node))
+		const app = this.#apps.node(appIno(node))
 		if (app === undefined) return -ENOENT
-		const open = app.unlinked ? this.#openOf(app) : undefined
+		const open = app.unlinked ? this.#handles.appFile(app.ino) : undefined
 		return open ? this.#apps.getattrOf(open, attr) : this.#apps.getattr(app, attr)
-	}
-
-	/** Any open handle of an app file: all that leads to one without a name. */
-	#openOf(app: AppNode): AppFile | undefined {
-		return [...this.#handles].find((open): open is AppFile => open instanceof AppFile && open.ino === app.ino)
 	}
 
 	#fixedAttr(node: NodeId, attr: Attr): number {
@@ -178,7 +200,7 @@ export class PogTree implements Filesystem {
 	#change(node: NodeId, change: AttrChange, file: OpenFile | undefined): number {
 		const directory = this.#places.directory(node)
 		// fchmod(2) and fchown(2) come without their handle.
-		const open = file ?? (directory?.unlinked === true ? this.#openOf(directory) : undefined)
+		const open = file ?? (directory?.unlinked === true ? this.#handles.appFile(directory.ino) : undefined)
 		if (directory !== undefined)
 			return this.#apps.setattr(directory, change, open instanceof AppFile ? open : undefined)
 		const view = this.#places.viewOf(node)
@@ -243,7 +265,7 @@ export class PogTree implements Filesystem {
 	}
 
 	link(node: NodeId, newParent: NodeId, newName: string, entry: Entry): number {
-		const app = isAppNode(node) ? this.#apps.nodes.get(appIno(node)) : undefined
+		const app = isAppNode(node) ? this.#apps.node(appIno(node)) : undefined
 		// A second name for a view would be a second owner of its records.
 		if (app === undefined) return -EPERM
 		const directory = this.#freeName(newParent, newName)
@@ -251,44 +273,7 @@ export class PogTree implements Filesystem {
 	}
 
 	open(node: NodeId, flags: number, opened: Opened, caller: Caller): number {
-		if (this.#handles.count >= this.#pog.limits.handles) return -ENFILE
-		const file = this.#openNode(node, flags, caller)
-		return typeof file === 'number' ? file : this.#register(file, opened)
-	}
-
-	#register(file: OpenFile, opened: Opened): number {
-		opened.handle = this.#handles.add(file)
-		opened.openFlags = file.openFlags
-		opened.backingId = file.backingId
-		return 0
-	}
-
-	#openNode(node: NodeId, flags: number, caller: Caller): OpenFile | number {
-		if (isAppNode(node)) {
-			const app = this.#apps.nodes.get(appIno(node))
-			if (app?.unlinked !== true) return app === undefined ? -ENOENT : this.#apps.open(app, flags)
-			const open = this.#openOf(app)
-			return open === undefined ? -ENOENT : this.#apps.reopen(open, flags)
-		}
-		const view = this.#places.viewOf(node)
-		if (view !== undefined) return this.#openView(view, node, flags)
-		if (node === NODE.devKmsg && !mayOpenKmsg(this.#pog, flags, caller.uid)) return -EPERM
-		if (node === NODE.devKmsg) return new KmsgFile(this.#readers, this.#options.processName)
-		if (node === NODE.procKmsg) return new ProcKmsgFile(this.#readers, this.#connection.features.maxWriteBytes)
-		if (PrintkFile.is(node)) return new PrintkFile(this.#pog.printk, node)
-		if (node === NODE.syslogConf) return new ConfFile(this.#conf, (flags & O_TRUNC) !== 0)
-		if (node === NODE.ctl) return new CtlFile(this.#pog, this.#options.actions)
-		const report = reportBytes(node, this.#pog, this.#options.reports)
-		return report === undefined ? -ENOENT : new TextFile(report)
-	}
-
-	#openView(view: View, node: NodeId, flags: number): OpenFile | number {
-		const base = this.#places.base(view, node)
-		const baseCount = this.#places.baseCount(node)
-		// The view of everything is for reading: nothing can be written to it alone, and `clear` has a command.
-		if (view.bit === ALL_BIT && (flags & (O_ACCMODE | O_TRUNC)) !== 0) return -EPERM
-		if ((flags & O_TRUNC) !== 0) this.#pog.views.clear(view)
-		return new ViewFile(this.#pog, view, base, flags, baseCount)
+		return this.#handles.open(opened, () => this.#opening.open(node, flags, caller))
 	}
 
 	create(
@@ -301,8 +286,6 @@ export class PogTree implements Filesystem {
 		caller: Caller,
 	): number {
 		if (!isName(name)) return -EINVAL
-		// Before anything is made: the kernel would never forget what it was not told of.
-		if (this.#handles.count >= this.#pog.limits.handles) return -ENFILE
 		const directory = this.#places.directory(parent)
 		const fixed = this.#places.fixed(parent, name)
 		const view = directory === undefined ? undefined : this.#places.view(directory, name)
@@ -313,12 +296,19 @@ export class PogTree implements Filesystem {
 			return answer < 0 ? answer : this.open(entry.node, flags, opened, caller)
 		}
 		if (directory === undefined) return -EROFS
-		const file = this.#apps.create(directory, name, mode, flags, entry, caller)
-		return typeof file === 'number' ? file : this.#register(file, opened)
+		if (this.#handles.openedBefore !== undefined) {
+			const answer = this.#apps.lookup(directory, name, entry)
+			if (answer < 0) return answer
+		}
+		return this.#handles.open(opened, () => this.#apps.create(directory, name, mode, flags, entry, caller))
 	}
 
 	read(request: ReadRequest, reply: ReadReply): number {
-		return this.#handles.get(request.handle)?.read(request, reply) ?? -EBADF
+		const file = this.#handles.get(request.handle)
+		const { journal, cells } = this.#pog
+		// Its answer went with an earlier engine: from where it was before.
+		if (journal.undo(request.request, cells)) file?.load()
+		return file?.read(request, reply) ?? -EBADF
 	}
 
 	write(request: WriteRequest, caller: Caller): number {
@@ -340,7 +330,7 @@ export class PogTree implements Filesystem {
 	}
 
 	release(_node: NodeId, handle: HandleId): void {
-		this.#handles.remove(handle)?.release()
+		this.#handles.close(handle)
 	}
 
 	opendir(node: NodeId, opened: Opened): number {
@@ -390,6 +380,7 @@ export class PogTree implements Filesystem {
 	}
 
 	destroy(): void {
-		for (const file of this.#handles.removeAll()) file.release()
+		this.#handles.closeAll()
+		this.#directories.destroy()
 	}
 }

@@ -8,6 +8,7 @@ import type { NodeId, ReadReply, ReadRequest, WriteRequest } from '../fuse/files
 import { FOPEN_DIRECT_IO, FOPEN_NOFLUSH } from '../fuse/flags.ts'
 import type { PrintkSettings } from '../pog/printk.ts'
 import { NODE } from './nodes.ts'
+import { CELL_KIND } from '../ring/state-layout.ts'
 import { OpenFile } from './open-file.ts'
 
 /** No value is longer. */
@@ -15,6 +16,7 @@ const MAX_WRITE_BYTES = 4096
 
 export class PrintkFile extends OpenFile {
 	readonly openFlags = FOPEN_DIRECT_IO | FOPEN_NOFLUSH
+	readonly kind = CELL_KIND.nodeFile
 	readonly #settings: PrintkSettings
 	readonly #node: NodeId
 
@@ -22,6 +24,10 @@ export class PrintkFile extends OpenFile {
 		super()
 		this.#settings = settings
 		this.#node = node
+	}
+
+	override note(): number {
+		return this.#node
 	}
 
 	/** Whether a node is one of these files. */

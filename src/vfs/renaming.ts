@@ -10,7 +10,8 @@
 import type { NodeId } from '../fuse/filesystem.ts'
 import { EBUSY, EEXIST, EINVAL, EISDIR, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS, EXDEV } from '../lib/errno.ts'
 import { NOBODY, type Pog } from '../pog/pog.ts'
-import { routeBit, type View } from '../pog/views.ts'
+import { routeBit, type View } from '../pog/view.ts'
+import { readFile, writeFile } from './app-content.ts'
 import type { AppFiles } from './app-files.ts'
 import type { AppNode } from './app-nodes.ts'
 import type { ConfDraft } from './conf-file.ts'
@@ -106,27 +107,33 @@ export class Renaming {
 			if (answer === 0) this.#pog.views.drop(target)
 			return answer
 		}
-		const bytes = this.#apps.readAll(from, name, this.#pog.ring.textBytes)
-		if (typeof bytes === 'number') return bytes === -EISDIR ? -EBUSY : bytes
-		this.#pog.views.clear(target)
-		this.#pog.appendRaw(target, bytes, 0, bytes.length, NOBODY)
-		this.#pog.views.reveal(routeBit(target))
+		if (!this.#pog.journal.applied) {
+			const bytes = readFile(this.#apps.backing, this.#apps.path(from, name), this.#pog.ring.textBytes)
+			if (typeof bytes === 'number') return bytes === -EISDIR ? -EBUSY : bytes
+			this.#pog.views.clear(target)
+			this.#pog.appendRaw(target, bytes, 0, bytes.length, NOBODY)
+			this.#pog.views.reveal(routeBit(target))
+			// Written down before the source goes: without it nobody could do this again.
+			this.#pog.flush(true)
+		}
 		return this.#apps.remove(from, name, false)
 	}
 
 	#ontoConf(targetId: NodeId, source: View | undefined, from: AppNode, name: string): number {
 		if (targetId !== NODE.syslogConf) return -EPERM
 		if (source !== undefined) return -EXDEV
-		const bytes = this.#apps.readAll(from, name, this.#pog.limits.confBytes)
-		if (typeof bytes === 'number') return bytes
-		this.#conf.replace(bytes)
+		if (!this.#pog.journal.applied) {
+			const bytes = readFile(this.#apps.backing, this.#apps.path(from, name), this.#pog.limits.confBytes)
+			if (typeof bytes === 'number') return bytes
+			this.#conf.replace(bytes)
+		}
 		return this.#apps.remove(from, name, false)
 	}
 
 	#copyConf(sourceId: NodeId, target: View | undefined, to: AppNode, newName: string): number {
 		if (sourceId !== NODE.syslogConf) return -EPERM
 		if (target !== undefined) return -EXDEV
-		const written = this.#apps.writeAll(to, newName, this.#conf.bytes)
+		const written = writeFile(this.#apps.backing, this.#apps.path(to, newName), this.#conf.bytes)
 		return written < 0 && written !== -ENOENT ? written : 0
 	}
 }

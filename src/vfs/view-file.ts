@@ -14,26 +14,36 @@ import { FOPEN_DIRECT_IO, FOPEN_NOFLUSH } from '../fuse/flags.ts'
 import type { ReadReply, ReadRequest, WriteRequest } from '../fuse/filesystem.ts'
 import { EBADF, EINVAL, ENXIO, EPERM } from '../lib/errno.ts'
 import type { Pog, Sender } from '../pog/pog.ts'
-import type { View } from '../pog/views.ts'
+import type { View } from '../pog/view.ts'
 import type { Place, ViewIndex } from '../ring/view-index.ts'
+import { type Cell, noteOf } from '../ring/cells.ts'
+import { CELL_KIND } from '../ring/state-layout.ts'
 import { OpenFile } from './open-file.ts'
 
 const O_ACCMODE = 3
 const O_RDONLY = 0
 const SEEK_DATA = 3
 const SEEK_HOLE = 4
+const O_RDWR = 2
+
+/** Words of its cell; with its kind, the view's id above two flags. */
+const KEPT = { origin: 2, baseCount: 3, shift: 4, position: 5, expect: 6, count: 7 } as const
+const WRITABLE = 1
+const ENDED = 2
+const FLAGS_STEP = 4
 
 export class ViewFile extends OpenFile {
 	readonly openFlags = FOPEN_DIRECT_IO | FOPEN_NOFLUSH
+	readonly kind = CELL_KIND.viewFile
 	readonly #pog: Pog
 	readonly #view: View
 	readonly #index: ViewIndex
 	readonly #base: number
 	readonly #writable: boolean
 	/** The file was rotated away before it was opened: no record can be added. (One opened before writes on, to its successor.) */
-	readonly #ended: boolean
+	#ended: boolean
 	/** Records of the view before the file's first byte. */
-	readonly #baseCount: number
+	#baseCount: number
 	/** Where offset 0 is now: moved when the view is cleared. */
 	#origin: number
 	#shift = 0
@@ -60,6 +70,60 @@ export class ViewFile extends OpenFile {
 		this.#moveTo(this.#origin)
 	}
 
+	/** The id of the view that a cell is about. */
+	static viewIdOf(cell: Cell): number {
+		return Math.floor(noteOf(cell) / FLAGS_STEP)
+	}
+
+	/** One that an earlier engine had open. */
+	static restore(pog: Pog, view: View, cell: Cell): ViewFile {
+		const { floats, at } = cell
+		const flags = noteOf(cell) % FLAGS_STEP
+		// The origin was never before the base, and every later beginning of the view is behind both.
+		const base = floats[at + KEPT.origin] ?? 0
+		const file = new ViewFile(
+			pog,
+			view,
+			base,
+			(flags & WRITABLE) === 0 ? O_RDONLY : O_RDWR,
+			floats[at + KEPT.baseCount],
+		)
+		file.#ended = (flags & ENDED) !== 0
+		file.cell = cell
+		file.load()
+		return file
+	}
+
+	override note(): number {
+		return this.#view.id * FLAGS_STEP + (this.#writable ? WRITABLE : 0) + (this.#ended ? ENDED : 0)
+	}
+
+	override keep(): void {
+		if (this.cell === null) return
+		const { floats, at } = this.cell
+		floats[at + KEPT.origin] = this.#origin
+		floats[at + KEPT.baseCount] = this.#baseCount
+		floats[at + KEPT.shift] = this.#shift
+		floats[at + KEPT.position] = this.#position
+		floats[at + KEPT.expect] = this.#expect
+		floats[at + KEPT.count] = this.#cursor.count
+	}
+
+	override load(): void {
+		if (this.cell === null) return
+		const { floats, at } = this.cell
+		this.#origin = floats[at + KEPT.origin] ?? 0
+		this.#baseCount = floats[at + KEPT.baseCount] ?? 0
+		this.#shift = floats[at + KEPT.shift] ?? 0
+		this.#expect = floats[at + KEPT.expect] ?? 0
+		this.#ahead = null
+		// The rest of a line that a read cut is read again: the place is in the middle of it.
+		const place = Math.min(floats[at + KEPT.position] ?? 0, this.#origin + this.#expect + this.#shift)
+		this.#position = place
+		this.#cursor = this.#index.seek(place)
+		if (this.#cursor.position > place) this.#cursor.count = Math.min(this.#cursor.count, floats[at + KEPT.count] ?? 0)
+	}
+
 	/** The offset that the end of the view has for this handle. */
 	override seekEnd(): number {
 		return Math.max(0, this.#pog.views.extent(this.#view).head - this.#origin - this.#shift)
@@ -74,6 +138,7 @@ export class ViewFile extends OpenFile {
 	}
 
 	override read(request: ReadRequest, reply: ReadReply): number {
+		if (this.cell !== null) this.#pog.journal.reading(request.request, this.cell)
 		const origin = Math.max(this.#base, this.#view.startPosition)
 		if (origin !== this.#origin || request.offset !== this.#expect) {
 			if (origin !== this.#origin) this.#shift = 0
@@ -83,6 +148,7 @@ export class ViewFile extends OpenFile {
 			this.#moveTo(origin + request.offset + this.#shift)
 		}
 		this.#expect += this.#deliver(request.sizeBytes, reply)
+		this.keep()
 		return 0
 	}
 

@@ -3,7 +3,7 @@ import { closeRing } from '../../src/engine/ring-file.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../src/pog/limits.ts'
 import { NOBODY, Pog } from '../../src/pog/pog.ts'
-import type { View } from '../../src/pog/views.ts'
+import type { View } from '../../src/pog/view.ts'
 import { moveRing } from '../../src/ring/resize.ts'
 import { newRing } from './rings.ts'
 

@@ -1,0 +1,65 @@
+/**
+ * What a POG's session tells of its requests, put into the journal that survives the engine (`ring/journal.ts`).
+ *
+ * Invariant: what a request changed outside the ring is written down before it counts as done.
+ */
+import type { RequestId } from '../fuse/filesystem.ts'
+import type { Negotiated } from '../fuse/negotiate.ts'
+import type { RequestJournal } from '../fuse/request-journal.ts'
+import type { Pog } from '../pog/pog.ts'
+import { STATE } from '../ring/state-layout.ts'
+
+const SEVERITY_ERR = 3
+
+export class TreeJournal implements RequestJournal {
+	readonly #pog: Pog
+	readonly resent: RequestJournal['resent']
+
+	constructor(pog: Pog) {
+		this.#pog = pog
+		const { journal } = pog
+		this.resent = {
+			rank: request => journal.rank(request),
+			isPoison: request => journal.isPoison(request),
+			known: request => journal.known(request),
+		}
+	}
+
+	get negotiated(): Negotiated | undefined {
+		const { floats } = this.#pog.ring
+		const [minor = 0, flags = 0, flags2 = 0, maxReadaheadBytes = 0, maxWriteBytes = 0, maxPages = 0] = floats.subarray(
+			STATE.negotiated,
+		)
+		return minor === 0 ? undefined : { minor, flags, flags2, maxReadaheadBytes, maxWriteBytes, maxPages }
+	}
+
+	keepNegotiated({ minor, flags, flags2, maxReadaheadBytes, maxWriteBytes, maxPages }: Negotiated): void {
+		const { floats } = this.#pog.ring
+		floats.set([flags, flags2, maxReadaheadBytes, maxWriteBytes, maxPages], STATE.negotiated + 1)
+		floats[STATE.negotiated] = minor
+	}
+
+	begin(request: RequestId): void {
+		this.#pog.journal.begin(request)
+	}
+
+	commit(outcome: number): void {
+		const { journal } = this.#pog
+		journal.answers(outcome)
+		this.#pog.flush()
+		journal.done()
+	}
+
+	end(): void {
+		this.#pog.journal.end()
+	}
+
+	refused(operation: string): void {
+		this.#pog.ledger.drop('refused')
+		this.#pog.tell(SEVERITY_ERR, `${operation} is refused with EIO: the log service ended twice with this request`)
+	}
+
+	abandoned(): Iterable<RequestId> {
+		return []
+	}
+}
