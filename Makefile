@@ -48,10 +48,11 @@ $(MODULES): package.json package-lock.json
 	@$(NPM_CI) || $(NPM_INSTALL)
 	@touch $@
 
-$(BUILT): $(SOURCES) tsconfig.json tsconfig.build.json mount/launcher.sh $(MODULES)
+$(BUILT): $(SOURCES) tsconfig.json tsconfig.build.json mount/launcher.sh mount/bundle.sh $(MODULES)
 	@echo '-- compiling src/ to dist/'
 	@rm -rf dist
 	@npx tsc -p tsconfig.build.json
+	@sh mount/bundle.sh dist
 	@sh mount/launcher.sh dist/bin pogshim pogctl
 	@touch $@
 

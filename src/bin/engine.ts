@@ -1,33 +1,22 @@
-/** The engine of pogshim: its options, signals and exit codes. */
-import { Command, Option } from 'commander'
-import { takeUpbringing } from '../engine/fd-store.ts'
-import { stderrLog } from '../engine/log.ts'
-import { type Transport, TRANSPORTS } from '../engine/messages.ts'
-import { raisePriority } from '../engine/priority.ts'
-import { serve } from '../engine/serve.ts'
-import { readVersion } from '../lib/version.ts'
+/**
+ * The engine of pogshim: its signals and exit codes. One that takes over from another has no time: its data plane starts first,
+ * and its options were found good before.
+ */
+import { startShardThread } from '../engine/shard-worker.ts'
+import { acceptedOptions } from './accepted-options.ts'
 
 const EXIT_FAILED = 1
-const EXIT_USAGE = 2
 
-const program = new Command('pogshim')
-	.description('Serves a private system log (POG) to every container, on a stock kernel.')
-	.version(readVersion())
-	.option(
-		'--run-dir <dir>',
-		'where the API socket, the mounts and the stores are',
-		process.env['POGS_RUN_DIR'] || '/run/pogs',
-	)
-	.option('--etc-dir <dir>', "the host's policy: pogs.conf and syslog.conf, obeyed at every change", '/etc/pogs')
-	.addOption(
-		new Option('--transport <name>', 'how files are served: docs/transports.md').choices(TRANSPORTS).default('kernel'),
-	)
-	.option('--engine', 'serve without a keeper of our own: for service managers that keep descriptors (systemd)')
-	.addHelpText('after', '\nStop it with SIGTERM or ^C. "pogctl --help" tells what to do with it.')
-	.exitOverride(error => process.exit(error.exitCode === 0 ? 0 : EXIT_USAGE))
-	.parse()
+const argv = process.argv.slice(2)
+const takesOver = Number(process.env['LISTEN_FDS'] ?? 0) > 0
+const options = takesOver ? acceptedOptions(argv, process.env) : (await import('./pogshim-words.ts')).parseWords(argv)
+const shardThread = takesOver && options.transport === 'kernel' ? startShardThread() : undefined
 
-const { runDir, etcDir, transport } = program.opts<{ runDir: string; etcDir: string; transport: Transport }>()
+const { takeUpbringing } = await import('../engine/fd-store.ts')
+const { stderrLog } = await import('../engine/log.ts')
+const { raisePriority } = await import('../engine/priority.ts')
+const { serve } = await import('../engine/serve.ts')
+
 const log = stderrLog()
 const keeper = process.env['POGS_KEEPER']
 delete process.env['POGS_KEEPER']
@@ -35,10 +24,9 @@ delete process.env['POGS_KEEPER']
 raisePriority(Number(keeper ?? process.pid))
 
 const started = await serve({
-	runDir,
-	etcDir,
-	transport,
+	...options,
 	log,
+	shardThread,
 	upbringing: takeUpbringing(process.env, process.pid),
 	onFatal(cause) {
 		log('error', 'the data plane ended', { cause: String(cause instanceof Error ? cause.stack : cause) })
@@ -49,8 +37,9 @@ if ('problem' in started) {
 	log('error', started.problem)
 	process.exit(EXIT_FAILED)
 }
-if (started.value.restarts === 0) process.stdout.write(`pogshim ready run-dir=${runDir} pid=${keeper ?? process.pid}\n`)
-else log('info', 'took over', { restarts: started.value.restarts, pid: process.pid })
+const { restarts } = started.value
+if (restarts === 0) process.stdout.write(`pogshim ready run-dir=${options.runDir} pid=${keeper ?? process.pid}\n`)
+else log('info', 'took over', { restarts, pid: process.pid })
 
 let stopping = false
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {

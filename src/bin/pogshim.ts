@@ -5,6 +5,9 @@
  * By itself it is a keeper with an engine as its child; where something else keeps descriptors (systemd), the engine alone.
  * Exit codes: 0 stopped as asked; 1 it could not start, or the data plane failed; 2 wrong usage.
  */
+import { existsSync, realpathSync } from 'node:fs'
+import { dirname, extname, join } from 'node:path'
+
 const [, program = '', ...args] = process.argv
 const { env } = process
 /** systemd 254 and later say how many descriptors they would keep; for older ones the unit says --engine. */
@@ -14,7 +17,12 @@ if (kept || args.includes('--engine')) await import('./engine.ts')
 else {
 	const { keep } = await import('../keeper/keep.ts')
 	const { stderrLog } = await import('../engine/log.ts')
-	const command = [process.execPath, ...process.execArgv, program, '--engine', ...args]
+	// Looked up anew each time: an upgrade may have put another version there.
+	const command = (): string[] => {
+		const path = existsSync(program) ? realpathSync(program) : program
+		const engine = join(dirname(path), `engine${extname(path) || '.js'}`)
+		return [process.execPath, ...process.execArgv, engine, '--engine', ...args]
+	}
 	process.exitCode = await keep({ command, log: stderrLog(), environment: { ...env } })
 	process.exit()
 }

@@ -6,6 +6,7 @@ import type { PogFigures } from '../pog/describe.ts'
 import type { ConfState } from '../pog/configured.ts'
 import type { PogPolicy } from '../pog/limits.ts'
 import type { Noticed } from './pog-observer.ts'
+import type { Transport } from './transports.ts'
 
 /** A POG whose mount, store and socket are there, to be served. */
 export interface ServeRequest {
@@ -94,10 +95,6 @@ export type ShardEvent =
 	/** Something to be told as an event of the POG. */
 	| ({ event: 'noticed'; id: number } & Noticed)
 	| { event: 'hostCommand'; command: number; line: string }
-
-/** How POGs are served: by the kernel's protocol, or through the package of that name. */
-export const TRANSPORTS = ['kernel', 'fuse-native'] as const
-export type Transport = (typeof TRANSPORTS)[number]
 
 /** What a shard's thread starts with. */
 export interface ShardData {

@@ -5,7 +5,7 @@
  * A file that cannot be read or understood leaves the last good one in force, with a line in the service's log.
  */
 import { existsSync, readFileSync } from 'node:fs'
-import { watch } from 'chokidar'
+import type { FSWatcher } from 'chokidar'
 import { DEFAULT_SYSLOG_CONF } from '../conf/default.ts'
 import { parseConfiguration } from '../conf/parse.ts'
 import { type Diagnostic, formatDiagnostic } from '../lib/diagnostic.ts'
@@ -129,21 +129,35 @@ export interface WatchedPolicy {
 
 /** Reads the policy and keeps reading it; `onChange` is called with every new one. */
 export function watchPolicy(etcDir: string, log: Log, onChange: (policy: HostPolicy) => void): WatchedPolicy {
-	const watched = { current: readPolicy(etcDir, log, DEFAULT_POLICY), close: () => watcher.close() }
-	// The directory is watched, not the files: editors replace them.
-	const watcher = watch(etcDir, {
-		depth: 0,
-		ignoreInitial: true,
-		awaitWriteFinish: { stabilityThreshold: 100, pollInterval: 20 },
-	})
-	watcher.on('all', () => {
+	const watched = {
+		current: readPolicy(etcDir, log, DEFAULT_POLICY),
+		close: async () => {
+			closed = true
+			await watcher?.close()
+		},
+	}
+	let closed = false
+	let watcher: FSWatcher | undefined
+	const look = (): void => {
 		const next = readPolicy(etcDir, log, watched.current)
 		if (JSON.stringify(next) === JSON.stringify(watched.current)) return
 		watched.current = next
 		log('info', 'policy changed', { directory: etcDir })
 		onChange(next)
+	}
+	// Loaded when there is time: an engine that takes over has none.
+	void import('chokidar').then(({ watch }) => {
+		if (closed) return
+		// The directory is watched, not the files: editors replace them.
+		watcher = watch(etcDir, {
+			depth: 0,
+			ignoreInitial: true,
+			awaitWriteFinish: { stabilityThreshold: 100, pollInterval: 20 },
+		})
+		watcher.on('all', look)
+		watcher.on('ready', look)
+		watcher.on('error', cause => log('warn', 'cannot watch the policy', { directory: etcDir, cause: String(cause) }))
 	})
-	watcher.on('error', cause => log('warn', 'cannot watch the policy', { directory: etcDir, cause: String(cause) }))
 	return watched
 }
 

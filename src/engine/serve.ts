@@ -2,19 +2,19 @@
  * The composition root: starts a service in a run directory and stops it again. Everything is made here and handed down.
  */
 import { mkdirSync, readFileSync } from 'node:fs'
+import type { Worker } from 'node:worker_threads'
 import { apiSocketPath } from '../control/calls.ts'
-import { startApi } from '../control/api.ts'
 import { loadFuseNative } from '../fuse/native-package.ts'
 import { EAGAIN, errnoName } from '../lib/errno.ts'
 import { close } from '../sys/io.ts'
 import { lockDirectory } from '../sys/lock.ts'
-import { BundleAttacher } from './bundle-attacher.ts'
 import { closeControl, openApiSocket, openControl, openSyslogDoor, removeApiSocket, removeSyslogDoor } from './doors.ts'
 import { FdStore, type Upbringing } from './fd-store.ts'
 import { runHostCommand } from './host-commands.ts'
 import { Lifecycle } from './lifecycle.ts'
 import type { Log } from './log.ts'
-import type { ShardEvent, Transport } from './messages.ts'
+import type { ShardEvent } from './messages.ts'
+import type { Transport } from './transports.ts'
 import { EngineService } from './pog-service.ts'
 import { watchPolicy } from './policy.ts'
 import { readSavedEngine, readSavedPogs } from './saved-pogs.ts'
@@ -28,6 +28,8 @@ export interface ServeOptions {
 	log: Log
 	/** What the keeper gave us. */
 	upbringing: Upbringing
+	/** The shard's thread, when it was started already. */
+	shardThread?: Worker | undefined
 	/** The data plane ended by itself: the process has nothing left to do. */
 	onFatal: (cause: unknown) => void
 }
@@ -59,6 +61,8 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 	const fdStore = new FdStore(notifySocket, problem => log('error', problem))
 	const before = readSavedEngine(runDir)
 	let stopping = false
+	/** Host commands come when the control file is served, which is last. */
+	let obey = (_command: number, _line: string): Promise<void> => Promise.resolve()
 	const features: Record<string, string | number | boolean> = { transport }
 	const policy = watchPolicy(etcDir, log, next => {
 		const { devkmsg, passthrough, defaultConf, maxRingBytes } = next
@@ -76,6 +80,7 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 		cause => {
 			if (!stopping) options.onFatal(cause)
 		},
+		options.shardThread,
 	)
 	const service = new EngineService(shard, {
 		runDir,
@@ -89,16 +94,21 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 	service.table.countFrom(before?.lastId ?? 0)
 	service.saveEngine()
 	const lifecycle = new Lifecycle(service, () => policy.current)
+	const taken = await takeOver({ service, runDir, inherited, fdStore }, readSavedPogs(runDir))
+	for (const { name, why } of taken.removed) log('warn', 'removed what an earlier service left', { pog: name, why })
+	// The POGs are served by now; what the rest loads takes longer than everything before.
+	const [{ startApi }, { BundleAttacher }] = await Promise.all([
+		import('../control/api.ts'),
+		import('./bundle-attacher.ts'),
+	])
 	const host = {
 		service,
 		lifecycle,
 		bundles: new BundleAttacher({ lifecycle, runDir, confDir: `${etcDir}/conf.d`, log }),
 	}
-	const obey = async (command: number, line: string): Promise<void> => {
+	obey = async (command, line) => {
 		await shard.ask('answerControl', { command, line: await runHostCommand(host, line) })
 	}
-	const taken = await takeOver({ service, runDir, inherited, fdStore }, readSavedPogs(runDir))
-	for (const { name, why } of taken.removed) log('warn', 'removed what an earlier service left', { pog: name, why })
 	const keeping = { runDir, inherited, fdStore }
 	const socket = openApiSocket(keeping)
 	const api =

@@ -3,10 +3,11 @@
  *
  * Invariant: every command is answered exactly once, with an error when the thread ends first.
  */
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
+import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads'
 import { allocate } from '../sys/memory.ts'
 import { close, eventfd, EFD_CLOEXEC, EFD_NONBLOCK, write } from '../sys/io.ts'
 import type { AnswerMessage, CommandName, Commands, ShardData, ShardEvent } from './messages.ts'
+import { startShardThread } from './shard-worker.ts'
 
 export type ShardOutcome<T> = { readonly value: T } | { readonly error: string }
 
@@ -18,15 +19,21 @@ export class ShardClient {
 	#serial = 0
 	#ended = false
 
-	/** `onEnd`: the thread is gone, with the error that ended it or undefined. */
-	constructor(data: Omit<ShardData, 'wakeFd'>, onEvent: (event: ShardEvent) => void, onEnd: (cause: unknown) => void) {
+	/** `onEnd`: the thread is gone, with the error that ended it or undefined. `thread`: one that was started before. */
+	constructor(
+		data: Omit<ShardData, 'wakeFd'>,
+		onEvent: (event: ShardEvent) => void,
+		onEnd: (cause: unknown) => void,
+		thread?: Worker,
+	) {
 		this.#wakeFd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
 		if (this.#wakeFd < 0) throw new Error(`Cannot make an eventfd: errno ${-this.#wakeFd}`)
 		this.#one.bytes[0] = 1
 		const { port1, port2 } = new MessageChannel()
 		this.#port = port1
 		const whole: ShardData = { ...data, wakeFd: this.#wakeFd }
-		const end = data.transport === 'kernel' ? runInThread(port2, whole) : runHere(port2, whole)
+		const end =
+			data.transport === 'kernel' ? runInThread(thread ?? startShardThread(), port2, whole) : runHere(port2, whole)
 		port1.on('message', (message: AnswerMessage | ShardEvent) => {
 			if ('event' in message) onEvent(message)
 			else this.#settle(message)
@@ -59,15 +66,9 @@ export class ShardClient {
 	}
 }
 
-/**
- * The data plane makes almost no garbage, but V8 lets a young generation grow to 48 MB before it looks: what setting up
- * POGs leaves behind would stay in memory for as long as they are idle.
- */
-const YOUNG_GENERATION_MB = 4
-
 /** Resolves when the thread has ended, with the error that ended it or undefined. */
-function runInThread(port: MessagePort, data: ShardData): Promise<unknown> {
-	const worker = startThread({ port, data }, [port])
+function runInThread(worker: Worker, port: MessagePort, data: ShardData): Promise<unknown> {
+	worker.postMessage({ port, data }, [port])
 	return new Promise(resolve => {
 		let cause: unknown
 		worker.on('error', error => {
@@ -85,18 +86,4 @@ async function runHere(port: MessagePort, data: ShardData): Promise<unknown> {
 	} catch (cause) {
 		return cause
 	}
-}
-
-/** From compiled files the thread's module is loaded as it is; from TypeScript (tests) tsx has to be started in it. */
-function startThread(data: object, transferList: MessagePort[]): Worker {
-	const options = {
-		workerData: data,
-		transferList,
-		stdout: false,
-		stderr: false,
-		resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
-	}
-	if (!import.meta.url.endsWith('.ts')) return new Worker(new URL('./shard-thread.js', import.meta.url), options)
-	const module = JSON.stringify(new URL('./shard-thread.ts', import.meta.url).href)
-	return new Worker(`import('tsx/esm/api').then(tsx => tsx.tsImport(${module}, ${module}))`, { ...options, eval: true })
 }

@@ -14,9 +14,9 @@ import { mountFuse, mountTmpfs, unmount } from '../sys/mount.ts'
 import { bindDatagramSocket } from '../sys/sockets.ts'
 import type { FdStore } from './fd-store.ts'
 import { KeptState } from './kept-state.ts'
-import type { Transport } from './messages.ts'
 import { removeSavedPog } from './saved-pogs.ts'
 import { storeBytes } from './store-size.ts'
+import type { Transport } from './transports.ts'
 
 export interface Store {
 	readonly directory: string

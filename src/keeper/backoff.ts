@@ -5,10 +5,10 @@
  * wait for is only answered by an engine.
  */
 
-/** An engine that ran so long had nothing to do with the deaths before. */
-const SETTLED_MS = 30_000
-/** The first deaths in a row cost nothing: a request that kills is found out by its second death. */
-const FREE_DEATHS = 3
+/** An engine that served so long was not killed by what it found when it began. */
+const SETTLED_MS = 1_000
+/** The first deaths in a row cost nothing: a request that kills is found out by its second. */
+const FREE_DEATHS = 5
 const FIRST_WAIT_MS = 100
 const LONGEST_WAIT_MS = 30_000
 
@@ -20,9 +20,9 @@ export class Backoff {
 		return this.#deaths
 	}
 
-	/** An engine ended after `ranMs`: how long to wait before the next, in ms. */
-	wait(ranMs: number): number {
-		if (ranMs >= SETTLED_MS) this.#deaths = 0
+	/** An engine ended that had served for `servedMs`: how long to wait before the next, in ms. */
+	wait(servedMs: number): number {
+		if (servedMs >= SETTLED_MS) this.#deaths = 0
 		this.#deaths++
 		const waits = this.#deaths - FREE_DEATHS
 		return waits <= 0 ? 0 : Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (waits - 1))

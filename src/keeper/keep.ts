@@ -10,7 +10,7 @@ const OOM_SCORE_ADJ = '-900'
 const DIRECTORY = /^pogs-keeper-(\d+)-\w+$/
 
 export interface KeepOptions {
-	readonly command: readonly string[]
+	readonly command: KeeperOptions['command']
 	readonly log: KeeperOptions['log']
 	readonly environment: NodeJS.ProcessEnv
 }

@@ -17,8 +17,8 @@ import { Descriptors } from './descriptors.ts'
 import { type Notification, parseNotification } from './notification.ts'
 
 export interface KeeperOptions {
-	/** The engine: program and arguments; looked up anew for each start. */
-	readonly command: readonly string[]
+	/** The engine: program and arguments; asked anew for each start. */
+	readonly command: () => readonly string[]
 	/** Where the directory with the notification socket is made. */
 	readonly directory: string
 	/** How long the engine may stay silent before it counts as hung. */
@@ -34,7 +34,7 @@ const START_WITHIN_MS = 60_000
 const STOP_WITHIN_MS = 60_000
 const SEND_TIMEOUT_MS = 2_000
 /** From so many deaths in a row on, every further one is told as an error. */
-const MANY_DEATHS = 5
+const MANY_DEATHS = 6
 const EXIT_FAILED = 1
 /**
  * LISTEN_PID is only known in the process itself. An engine is not as precious as its keeper: it gives up the protection
@@ -55,6 +55,8 @@ export class Keeper {
 	readonly #oomScoreAdj: string
 	#engine: ChildProcess | undefined
 	#startedAtMs = 0
+	/** The one that runs was ready then; infinite before. */
+	#readyAtMs = Number.POSITIVE_INFINITY
 	#watchdogUs: number
 	#watchdog: NodeJS.Timeout | undefined
 	#restart: NodeJS.Timeout | undefined
@@ -118,7 +120,8 @@ export class Keeper {
 	}
 
 	#start(): void {
-		const { log, command } = this.#options
+		const { log } = this.#options
+		const command = this.#options.command()
 		const held = this.#descriptors.all
 		const { NOTIFY_SOCKET: _outer, UV_THREADPOOL_SIZE: _pool, ...environment } = process.env
 		const engine = spawn('/bin/sh', ['-c', START_SCRIPT, 'sh', ...command], {
@@ -136,6 +139,7 @@ export class Keeper {
 		this.#engine = engine
 		this.#engineStops = false
 		this.#startedAtMs = performance.now()
+		this.#readyAtMs = Number.POSITIVE_INFINITY
 		this.#watchdogUs = this.#options.watchdogUs
 		this.#arm(START_WITHIN_MS, 'did not become ready in time')
 		engine.once('error', cause => {
@@ -158,14 +162,14 @@ export class Keeper {
 
 	#again(code: number | null, signal: NodeJS.Signals | null): void {
 		const { log } = this.#options
-		const ranMs = performance.now() - this.#startedAtMs
+		const now = performance.now()
 		// One that ends well without being asked to wants to be replaced: by another version, say.
 		const replaced = code === 0
-		const waitMs = replaced ? 0 : this.#backoff.wait(ranMs)
+		const waitMs = replaced ? 0 : this.#backoff.wait(Math.max(0, now - this.#readyAtMs))
 		const { deaths } = this.#backoff
 		const fields = {
 			how: signal ?? `exit code ${code}`,
-			'ran-s': Math.round(ranMs / 1000),
+			'ran-s': Math.round((now - this.#startedAtMs) / 1000),
 			kept: this.#descriptors.size,
 		}
 		if (replaced) log('info', 'keeper: the engine is replaced', fields)
@@ -233,6 +237,7 @@ export class Keeper {
 			this.#engineStops = true
 			this.#arm(STOP_WITHIN_MS, 'did not stop in time')
 		}
+		if (said.ready) this.#readyAtMs = Math.min(this.#readyAtMs, performance.now())
 		if (said.ready && !this.#wasReady) this.#becomeReady()
 		if (this.#engineStops || this.#asked !== undefined) return
 		if (said.ready || said.alive) this.#arm(this.#watchdogUs / 1000, 'does not answer')
