@@ -2,6 +2,7 @@
  * The engine of pogshim: its signals and exit codes. One that takes over from another has no time: its data plane starts first,
  * and its options were found good before.
  */
+import { raisePriority } from '../engine/priority.ts'
 import { startShardThread } from '../engine/shard-worker.ts'
 import { acceptedOptions } from './accepted-options.ts'
 
@@ -10,18 +11,16 @@ const EXIT_FAILED = 1
 const argv = process.argv.slice(2)
 const takesOver = Number(process.env['LISTEN_FDS'] ?? 0) > 0
 const options = takesOver ? acceptedOptions(argv, process.env) : (await import('./pogshim-words.ts')).parseWords(argv)
+const keeper = process.env['POGS_KEEPER']
+delete process.env['POGS_KEEPER']
+raisePriority(Number(keeper ?? process.pid))
 const shardThread = takesOver && options.transport === 'kernel' ? startShardThread() : undefined
 
 const { takeUpbringing } = await import('../engine/fd-store.ts')
 const { stderrLog } = await import('../engine/log.ts')
-const { raisePriority } = await import('../engine/priority.ts')
 const { serve } = await import('../engine/serve.ts')
 
 const log = stderrLog()
-const keeper = process.env['POGS_KEEPER']
-delete process.env['POGS_KEEPER']
-
-raisePriority(Number(keeper ?? process.pid))
 
 const started = await serve({
 	...options,
