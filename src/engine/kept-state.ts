@@ -25,7 +25,7 @@ import { NO_JOURNAL, type RequestJournal } from '../fuse/request-journal.ts'
 import type { Memory } from '../lib/memory.ts'
 import type { Keep, SavedPog } from '../pog/saved.ts'
 import { allocateFile } from '../sys/files.ts'
-import { mapFile, unmap } from '../sys/memory.ts'
+import { allocate, mapFile, unmap } from '../sys/memory.ts'
 import type { DraftStore } from '../vfs/conf-file.ts'
 
 const MODE = 0o600
@@ -175,6 +175,19 @@ export class KeptState implements Keep, DraftStore {
 
 	#path(name: string): string {
 		return `${this.#directory}/${name}`
+	}
+}
+
+/** Memory for what was received and not looked at, in a file where one is named; anonymous when it cannot be there. */
+export function stagingMemory(path: string | null, sizeBytes: number): Memory {
+	if (path === null) return allocate(sizeBytes)
+	const fd = openSync(path, 'a+', MODE)
+	try {
+		const allocated = allocateFile(fd, sizeBytes)
+		const memory = allocated < 0 ? allocated : mapFile(fd, sizeBytes, 0, true)
+		return typeof memory === 'number' ? allocate(sizeBytes) : memory
+	} finally {
+		closeSync(fd)
 	}
 }
 

@@ -106,4 +106,6 @@ export interface ShardData {
 	pogctl: Uint8Array
 	/** Where the keeper listens that outlives this process; null for none. */
 	notifySocket: string | null
+	/** The file that datagrams are received into, so that a later engine finds them; null: none comes. */
+	stagingPath: string | null
 }

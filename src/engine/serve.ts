@@ -1,7 +1,7 @@
 /**
  * The composition root: starts a service in a run directory and stops it again. Everything is made here and handed down.
  */
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import type { Worker } from 'node:worker_threads'
 import { apiSocketPath } from '../control/calls.ts'
 import { loadFuseNative } from '../fuse/native-package.ts'
@@ -68,8 +68,10 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 		const { devkmsg, passthrough, defaultConf, maxRingBytes } = next
 		void shard.ask('policy', { devkmsg, passthrough, defaultConf, maxRingBytes })
 	})
+	const stagingPath = transport === 'kernel' ? `${runDir}/staging` : null
+	if (before === undefined) rmSync(`${runDir}/staging`, { force: true })
 	const shard = new ShardClient(
-		{ transport, policy: policy.current, pogctl: readFileSync(POGCTL_INSIDE), notifySocket },
+		{ transport, policy: policy.current, pogctl: readFileSync(POGCTL_INSIDE), notifySocket, stagingPath },
 		event => {
 			if (event.event === 'hostCommand') void obey(event.command, event.line)
 			else if (event.event === 'resized') void lifecycle.resized(event.id)
@@ -151,6 +153,7 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 				await service.close()
 				closeControl(runDir)
 				removeSyslogDoor(runDir)
+				rmSync(`${runDir}/staging`, { force: true })
 				close(lock)
 			},
 		},

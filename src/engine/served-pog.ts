@@ -47,6 +47,7 @@ export class ServedPog {
 		kept: KeptState,
 		request: ServeRequest,
 		context: ShardContext,
+		devLog: DevLog,
 	) {
 		this.pog = pog
 		this.#kept = kept
@@ -54,7 +55,6 @@ export class ServedPog {
 		this.#onResized = textBytes => context.resized(request.id, textBytes)
 		this.#request = request
 		this.link = link
-		const devLog = new DevLog(request.logFd, pog, context.batch)
 		this.log = { fd: request.logFd, turn: units => devLog.receive(units), over: () => {}, patient: true }
 		this.syslog = new SyslogCalls(pog, context.desk)
 		this.observer = new PogObserver(pog)
@@ -95,9 +95,12 @@ export class ServedPog {
 			clock: context.clock,
 			moreCells: kept.moreCells,
 			keep: kept,
+			readIncludes: pattern => readIncludes(request.storePath, pattern),
 			...(saved === undefined ? {} : { saved }),
 		})
 		if (request.revive && !request.resume) pog.forgetConnection()
+		const devLog = new DevLog(request.logFd, pog, context.staging)
+		if (request.revive) devLog.recover()
 		const backing: Backing = { calls: context.calls, root: request.storeFd, scratch: context.scratch }
 		let served: ServedPog | null = null
 		const tree = new PogTree(pog, {
@@ -108,13 +111,12 @@ export class ServedPog {
 			processName,
 			draft: kept,
 		})
-		pog.configured.readIncludes = pattern => readIncludes(request.storePath, pattern)
 		const link = withWork(context.connect(request, tree, onGone), tree)
 		tree.onWork = () => {
 			if (link.endpoint !== null) context.nudge(link.endpoint)
 			else while (tree.work()) {}
 		}
-		served = new ServedPog(pog, tree, link, kept, request, context)
+		served = new ServedPog(pog, tree, link, kept, request, context, devLog)
 		return served
 	}
 

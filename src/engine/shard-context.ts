@@ -2,7 +2,7 @@
 import type { Clock } from '../lib/clock.ts'
 import type { Memory } from '../lib/memory.ts'
 import type { Limits, PogPolicy } from '../pog/limits.ts'
-import type { DatagramBatch } from '../sys/sockets.ts'
+import type { Staging } from '../ingest/staging.ts'
 import type { SyslogDesk } from '../syslog2/syslog-calls.ts'
 import type { Backing } from '../vfs/backing.ts'
 import type { FdStore } from './fd-store.ts'
@@ -17,7 +17,7 @@ export interface ShardContext {
 	readonly clock: Clock
 	readonly calls: Backing['calls']
 	readonly scratch: Memory
-	readonly batch: DatagramBatch
+	readonly staging: Staging
 	readonly pogctl: Uint8Array
 	readonly desk: SyslogDesk
 	readonly fdStore: FdStore

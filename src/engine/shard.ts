@@ -13,7 +13,7 @@ import { DEFAULT_LIMITS } from '../pog/limits.ts'
 import { errnoName } from '../lib/errno.ts'
 import { close, read } from '../sys/io.ts'
 import { allocate } from '../sys/memory.ts'
-import { DatagramBatch } from '../sys/sockets.ts'
+import { Staging } from '../ingest/staging.ts'
 import { openPidfd } from '../sys/processes.ts'
 import { userNamespaceOf } from '../syslog2/caller.ts'
 import type { ContainerProcess } from '../attach/container-process.ts'
@@ -30,7 +30,7 @@ import type {
 	ShardEvent,
 } from './messages.ts'
 import { FdStore } from './fd-store.ts'
-import { keptHandshake } from './kept-state.ts'
+import { keptHandshake, stagingMemory } from './kept-state.ts'
 import type { Connect } from './link.ts'
 import { KernelNews } from './kernel-news.ts'
 import type { Loop } from './reactor.ts'
@@ -38,7 +38,6 @@ import { backingCalls, READ_SCRATCH_BYTES, ServedPog } from './served-pog.ts'
 import type { ShardContext } from './shard-context.ts'
 import { SyslogDoor } from './syslog-door.ts'
 
-const DATAGRAMS_A_TURN = 32
 const TICK_MS = 1000
 
 type Answer<N extends CommandName> = Commands[N]['answer'] | Refusal
@@ -77,7 +76,7 @@ export class Shard {
 			calls: backingCalls(),
 			scratch: allocate(READ_SCRATCH_BYTES),
 			resized: (id, textBytes) => this.#tell({ event: 'resized', id, textBytes }),
-			batch: new DatagramBatch(DATAGRAMS_A_TURN, limits.datagramBytes),
+			staging: new Staging(limits.datagramBytes, sizeBytes => stagingMemory(data.stagingPath, sizeBytes)),
 			pogctl: data.pogctl,
 			desk: new SyslogDesk(),
 			fdStore: new FdStore(data.notifySocket, message =>
@@ -104,6 +103,7 @@ export class Shard {
 		this.#reactor.every(TICK_MS, () => {
 			for (const served of this.#pogs.values()) {
 				served.pog.tick()
+				served.pog.flush()
 				this.#observe(served)
 			}
 		})
@@ -189,7 +189,11 @@ export class Shard {
 			<A extends { id: number }, R>(run: (served: ServedPog, ask: A) => R) =>
 			(ask: A): R | Refusal => {
 				const served = this.#pogs.get(ask.id)
-				return served === undefined ? new Refusal('The POG is gone') : run(served, ask)
+				if (served === undefined) return new Refusal('The POG is gone')
+				const answer = run(served, ask)
+				// Not a removed one's: its ring is unmapped.
+				if (this.#pogs.has(ask.id)) served.pog.flush()
+				return answer
 			}
 		return {
 			serve: ask => this.#serve(ask),
@@ -226,7 +230,10 @@ export class Shard {
 			}),
 			policy: policy => {
 				this.#context.policy = policy
-				for (const { pog } of this.#pogs.values()) pog.setPolicy(policy)
+				for (const { pog } of this.#pogs.values()) {
+					pog.setPolicy(policy)
+					pog.flush()
+				}
 				return null
 			},
 			serveControl: ({ fuseFd, revive, storePath }) => {

@@ -1,40 +1,56 @@
 /**
  * /dev/log of one POG: datagrams from its container's programs become records.
  *
- * Invariant: a datagram that was received is a record or a counted drop before the next one is looked at.
+ * Invariant: a datagram that was received is a record or a counted drop before the next one is looked at, in this process or a
+ * later one.
  */
 import type { Pog, Sender } from '../pog/pog.ts'
 import type { DatagramBatch } from '../sys/sockets.ts'
+import type { Staging } from './staging.ts'
 import { containerPid } from './sender-pid.ts'
 
 export class DevLog {
 	readonly fd: number
 	readonly #pog: Pog
-	readonly #batch: DatagramBatch
+	readonly #staging: Staging
 	readonly #sender: Sender = { pid: 0, uid: 0, gid: 0 }
 	/** The host pid that `#sender.pid` was translated from. */
 	#hostPid = -1
 
-	constructor(fd: number, pog: Pog, batch: DatagramBatch) {
+	constructor(fd: number, pog: Pog, staging: Staging) {
 		this.fd = fd
 		this.#pog = pog
-		this.#batch = batch
+		this.#staging = staging
+	}
+
+	/** Appends what an earlier engine received and did not come to. Before anything else is appended. */
+	recover(): void {
+		const first = this.#staging.left(this.#pog)
+		if (first !== undefined) this.#append(first, this.#staging.batch.received)
 	}
 
 	/** Takes up to `units` of what has arrived, one batch at most: the number of datagrams, 0 for none. */
 	receive(units: number): number {
-		const batch = this.#batch
-		const count = batch.receive(this.fd, units)
+		const count = this.#staging.receive(this.fd, this.#pog, units)
 		if (count <= 0) return 0
+		this.#append(0, count)
+		return count
+	}
+
+	#append(first: number, count: number): void {
+		const staging = this.#staging
+		const { batch } = staging
 		// One translation a run of datagrams of the same sender in a batch; the next batch asks anew.
 		this.#hostPid = -1
 		const { bytes } = batch
-		for (let i = 0; i < count; i++) {
+		for (let i = first; i < count; i++) {
+			staging.begin(i, this.#pog)
 			const start = batch.start(i)
 			const sender = this.#senderOf(batch, i)
 			this.#pog.logDatagram(bytes, start, start + batch.sizeBytes(i), sender)
 		}
-		return count
+		staging.end()
+		this.#pog.flush()
 	}
 
 	#senderOf(batch: DatagramBatch, i: number): Sender {

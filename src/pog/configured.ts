@@ -54,7 +54,7 @@ export class Configured {
 	/** Counts texts that were put in force, or refused, after the first. */
 	generation = 0
 	routes: Routes
-	readIncludes: ReadIncludes = () => []
+	readIncludes: ReadIncludes
 	/** Called when the set of views may have changed. */
 	onViews: () => void = () => {}
 	readonly #pog: Pog
@@ -68,8 +68,14 @@ export class Configured {
 	 * `text` null: the host's default. Says nothing in the log unless something is wrong. `saved`: what an earlier engine had in
 	 * force, which goes on.
 	 */
-	constructor(pog: Pog, text: string | null, saved: SavedConfigured | null = null) {
+	constructor(
+		pog: Pog,
+		text: string | null,
+		saved: SavedConfigured | null = null,
+		readIncludes: ReadIncludes = () => [],
+	) {
 		this.#pog = pog
+		this.readIncludes = readIncludes
 		if (saved !== null) {
 			this.#own = saved.own
 			this.text = saved.text

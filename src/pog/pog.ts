@@ -15,7 +15,7 @@ import { Cells, kindOf, type MoreCells } from '../ring/cells.ts'
 import { Journal } from '../ring/journal.ts'
 import { FIELD, FLAG } from '../ring/layout.ts'
 import { type Descriptor, newDescriptor, type Ring } from '../ring/ring.ts'
-import { Configured } from './configured.ts'
+import { Configured, type ReadIncludes } from './configured.ts'
 import type { Origin } from './info.ts'
 import { Ledger, ORIGIN_CODE } from './ledger.ts'
 import type { Limits, PogPolicy } from './limits.ts'
@@ -51,6 +51,8 @@ export interface PogOptions {
 	limits: Limits
 	policy: PogPolicy
 	clock: Clock
+	/** What `include` finds in the container's own tree; nothing when left out. */
+	readIncludes?: ReadIncludes
 	/** Memory for more cells than the ring's header page has. */
 	moreCells?: MoreCells
 	/** Where it writes down what a later engine needs; nowhere when left out. */
@@ -128,7 +130,7 @@ export class Pog {
 		const { saved } = options
 		if (saved === undefined) {
 			this.views.addAll('run/pog/log')
-			this.configured = new Configured(this, options.conf ?? null)
+			this.configured = new Configured(this, options.conf ?? null, null, options.readIncludes)
 			this.#routes = this.configured.routes
 			this.configured.tellFirst()
 			this.flush()
@@ -139,7 +141,7 @@ export class Pog {
 		this.#giveUnnamed(saved)
 		this.printk.restore(saved.printk)
 		this.answers.restore(saved.answers)
-		this.configured = new Configured(this, null, saved.conf)
+		this.configured = new Configured(this, null, saved.conf, options.readIncludes)
 		this.#routes = this.configured.routes
 		if (!saved.conf.own && saved.conf.text !== options.policy.defaultConf) this.configured.followDefault()
 		this.flush()

@@ -57,6 +57,9 @@ const IOVEC_BYTES = 16
 /** CMSG_SPACE(sizeof(struct ucred)) */
 const CONTROL_BYTES = 32
 
+/** msg_len of a message that the kernel has not filled in: no datagram is so long. */
+const NOT_RECEIVED = 0xffff_ffff
+
 /** A batch of datagrams. Read the fields of message i only until the next `receive`. */
 export class DatagramBatch {
 	readonly #count: number
@@ -66,13 +69,16 @@ export class DatagramBatch {
 	readonly #dataAt: number
 	readonly #controlAt: number
 
-	/** `count` datagrams at a time, of `maxBytes` and a little more each: so that one that was longer is seen to be. */
-	constructor(count: number, maxBytes: number) {
+	/**
+	 * `count` datagrams at a time, of `maxBytes` and a little more each: so that one that was longer is seen to be. `map` makes
+	 * the memory; what an earlier process received into it is still there.
+	 */
+	constructor(count: number, maxBytes: number, map: (sizeBytes: number) => Memory = allocate) {
 		this.#count = count
 		this.#slotBytes = (maxBytes + 8) & ~7
 		this.#controlAt = count * (HEADER_BYTES + IOVEC_BYTES)
 		this.#dataAt = this.#controlAt + count * CONTROL_BYTES
-		this.#memory = allocate(this.#dataAt + count * this.#slotBytes)
+		this.#memory = map(this.#dataAt + count * this.#slotBytes)
 		this.#words = new Uint32Array(this.#memory.buffer)
 		for (let i = 0; i < count; i++) {
 			const header = (i * HEADER_BYTES) / 4
@@ -98,8 +104,18 @@ export class DatagramBatch {
 	/** Receives up to `most` of what is there: the number of datagrams, or a negative errno (-EAGAIN: none). */
 	receive(fd: number, most = this.#count): number {
 		const count = Math.min(most, this.#count)
-		for (let i = 0; i < count; i++) this.#words[(i * HEADER_BYTES) / 4 + 10] = CONTROL_BYTES
+		for (let i = 0; i < count; i++) {
+			this.#words[(i * HEADER_BYTES) / 4 + 10] = CONTROL_BYTES
+			this.#words[(i * HEADER_BYTES) / 4 + 14] = NOT_RECEIVED
+		}
 		return result(recvmmsgCall(fd, this.#memory.address, count, MSG_DONTWAIT, 0))
+	}
+
+	/** Datagrams that the last `receive` took, although its process may have been killed before it was told. */
+	get received(): number {
+		let count = 0
+		while (count < this.#count && this.sizeBytes(count) !== NOT_RECEIVED) count++
+		return count
 	}
 
 	/** Where datagram i starts in `bytes`. */

@@ -27,6 +27,7 @@ const BEYOND_FUSE_NATIVE: Readonly<Record<string, string>> = {
 			'what libfuse 2 cannot do is tested row by row in transport-native.test.ts',
 		]),
 	),
+	'no call fails, and no line is lost, double or out of order': 'its mounts end with its process',
 	'every difference that is named belongs to a probe': 'the probes are not asked',
 }
 
