@@ -17,6 +17,10 @@ export interface RunningContainer {
 	readonly attach: ReadonlySet<Attachable>
 	/** Where its root file system is in the process's mount namespace, when that has not been entered yet; `/` otherwise. */
 	readonly root?: string
+	/** The same on the host, where a place can be made that the container's own view is too read-only for. */
+	readonly hostRoot?: string
+	/** Of the places that `attach` asks for, only these. */
+	readonly targets?: ReadonlySet<string>
 	/** How long a container may make us wait; 10 s by default. */
 	readonly timeoutMs?: number
 }
@@ -39,6 +43,7 @@ export interface AttachJob {
 	readonly pid: number
 	/** See `RunningContainer`. */
 	readonly root?: string
+	readonly hostRoot?: string
 	readonly targets: readonly AttachTarget[]
 }
 
@@ -62,8 +67,9 @@ const DEFAULT_TIMEOUT_MS = 10_000
 
 /** Mounts a POG in a running container: all that was asked for, or nothing. What is there already counts as mounted. */
 export function attachRunning(container: RunningContainer): Promise<AttachOutcome> {
-	const root = container.root === undefined ? {} : { root: container.root }
-	return runInThread(container, { action: 'attach', pid: container.pid, ...root, targets: targetsOf(container) })
+	const { pid, root, hostRoot } = container
+	const roots = { ...(root === undefined ? {} : { root }), ...(hostRoot === undefined ? {} : { hostRoot }) }
+	return runInThread(container, { action: 'attach', pid, ...roots, targets: targetsOf(container) })
 }
 
 /** Unmounts what a container has of a POG. Files that are open there stay readable until they are closed. */
@@ -71,16 +77,18 @@ export function detachRunning(container: RunningContainer): Promise<AttachOutcom
 	return runInThread(container, { action: 'detach', pid: container.pid, targets: targetsOf(container).reverse() })
 }
 
-function targetsOf({ paths, attach }: RunningContainer): AttachTarget[] {
-	return pointsOf(attach).map(({ source, target, kind }) => ({
-		source: paths[source],
-		path: target,
-		kind,
-		...MANNERS[source],
-	}))
+function targetsOf({ paths, attach, targets }: RunningContainer): AttachTarget[] {
+	return pointsOf(attach)
+		.filter(({ target }) => targets?.has(target) ?? true)
+		.map(({ source, target, kind }) => ({ source: paths[source], path: target, kind, ...MANNERS[source] }))
 }
 
 const THREAD = new AttachThread()
+
+/** A container is about to come: the first one need not wait for the thread to start. */
+export function readyToAttach(): void {
+	THREAD.ready()
+}
 
 function runInThread(container: RunningContainer, job: AttachJob): Promise<AttachOutcome> {
 	const { pid, timeoutMs = DEFAULT_TIMEOUT_MS } = container

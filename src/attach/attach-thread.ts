@@ -14,6 +14,11 @@ export class AttachThread {
 	/** Takes the answer to the job that runs. */
 	#answer: (outcome: AttachOutcome) => void = () => {}
 
+	/** Starts the thread if there is none. */
+	ready(): void {
+		this.#worker ??= this.#start()
+	}
+
 	/** Runs a job when those before it are done. */
 	run(job: AttachJob, timeoutMs: number): Promise<AttachOutcome> {
 		const outcome = this.#last.then(() => this.#runNow(job, timeoutMs))
@@ -42,6 +47,7 @@ export class AttachThread {
 
 	#start(): Worker {
 		const worker = startThread()
+		worker.unref()
 		const broken = (why: string): void => {
 			// One that was left behind may end when nobody waits for it any more.
 			if (this.#worker !== worker) return

@@ -6,7 +6,7 @@
  * module loaded, nothing thrown. Invariant: everything is mounted, or as it was before.
  */
 import { readFileSync, statSync } from 'node:fs'
-import { ENOENT, ENOSYS, errnoName } from '../lib/errno.ts'
+import { ENOENT, ENOSYS, EROFS, errnoName } from '../lib/errno.ts'
 import { close, O_CLOEXEC, O_DIRECTORY, O_RDONLY, openPath } from '../sys/io.ts'
 import { joinMounts, NamespaceCalls, O_PATH, type Standing, unshareFs } from '../sys/namespaces.ts'
 import type { AttachJob, AttachOutcome, AttachTarget } from './attach-running.ts'
@@ -33,8 +33,10 @@ interface Container {
 	readonly root: ContainerRoot
 	/** Its mounts by id. */
 	readonly mounts: ReadonlyMap<number, MountLine>
-	/** Peer groups in which the host would see what is mounted. */
-	readonly hostGroups: ReadonlySet<number>
+	/** Peer groups in which the host would see what is mounted. The host's table is long: asked for only where it matters. */
+	readonly hostGroups: () => ReadonlySet<number>
+	/** Its root file system on the host; the owner makes places there. */
+	readonly hostRoot: ContainerRoot | undefined
 	readonly theirs: number
 	readonly ours: number
 }
@@ -42,20 +44,21 @@ interface Container {
 /** Does what a job says; expected failures are its answer. Throws when the process ends meanwhile. */
 export function runJob(job: AttachJob): AttachOutcome {
 	const open: number[] = []
-	let root: ContainerRoot | undefined
+	const roots: ContainerRoot[] = []
 	try {
 		const container = enter(job, open)
 		if ('problem' in container) return container
-		root = container.root
+		const { root, hostRoot } = container
+		roots.push(root, ...(hostRoot ? [hostRoot] : []))
 		return job.action === 'attach' ? attach(job, container, open) : detach(job, container, open)
 	} finally {
-		root?.close()
+		for (const root of roots) root.close()
 		for (const fd of open) close(fd)
 	}
 }
 
 /** Takes hold of a process's namespace, root and mounts. */
-function enter({ pid, root: below = '' }: AttachJob, open: number[]): Container | { problem: string } {
+function enter({ pid, root: below = '', hostRoot }: AttachJob, open: number[]): Container | { problem: string } {
 	const keep = (fd: number): number => (fd < 0 ? fd : (open.push(fd), fd))
 	const theirs = keep(openPath(`/proc/${pid}/ns/mnt`, O_RDONLY | O_CLOEXEC))
 	const ours = keep(openPath('/proc/thread-self/ns/mnt', O_RDONLY | O_CLOEXEC))
@@ -70,17 +73,24 @@ function enter({ pid, root: below = '' }: AttachJob, open: number[]): Container 
 		return { problem: `Process ${pid} sees the mounts of the host: a POG there would hide the host's own log` }
 	}
 	const read = (path: string): string => readFileSync(path, 'latin1')
-	const groups = parseMountinfo(read('/proc/self/mountinfo')).flatMap(mount => [mount.shared, mount.master])
 	const mounts = parseMountinfo(read(`/proc/${pid}/mountinfo`)).map(mount => [mount.id, mount] as const)
 	const owner = rootOwner(parseIdMap(read(`/proc/${pid}/uid_map`)), parseIdMap(read(`/proc/${pid}/gid_map`)))
+	const outer = hostRoot === undefined ? -ENOENT : keep(openPath(hostRoot, O_PATH | O_DIRECTORY | O_CLOEXEC))
+	const rootAt = (fd: number) => new ContainerRoot(new NamespaceCalls(), fd, owner ?? { uid: 0, gid: 0 })
 	return {
 		pid,
-		root: new ContainerRoot(new NamespaceCalls(), root, owner ?? { uid: 0, gid: 0 }),
+		root: rootAt(root),
+		hostRoot: outer < 0 ? undefined : rootAt(outer),
 		mounts: new Map(mounts),
-		hostGroups: new Set(groups.filter(group => group > 0)),
+		hostGroups: readHostGroups,
 		theirs,
 		ours,
 	}
+}
+
+function readHostGroups(): ReadonlySet<number> {
+	const mounts = parseMountinfo(readFileSync('/proc/self/mountinfo', 'latin1'))
+	return new Set(mounts.flatMap(mount => [mount.shared, mount.master]).filter(group => group > 0))
 }
 
 function attach(job: AttachJob, container: Container, open: number[]): AttachOutcome {
@@ -98,12 +108,18 @@ function attach(job: AttachJob, container: Container, open: number[]): AttachOut
 
 /** Where a target goes and what is to be mounted there, or why it cannot. */
 function prepare(target: AttachTarget, container: Container, open: number[]): Place | NotFound {
-	const { root, mounts, hostGroups } = container
+	const { root, hostRoot, mounts, hostGroups } = container
 	const refuse = (errno: number, text: string): NotFound => ({ errno, text })
 	const tree = copyTree(root.calls, target.source, open)
 	if (tree === -ENOSYS) return refuse(0, `Cannot mount ${target.path}: Linux 5.12 or later is needed`)
 	if (tree < 0) return refuse(0, `Cannot take hold of ${target.source}: ${errnoName(tree)}`)
-	const found = root.find(target.path, target.existing ? undefined : target.kind)
+	const wanted = target.existing ? undefined : target.kind
+	let found = root.find(target.path, wanted)
+	// Made read-only after its mounts were made, as a runtime does it: what it could still have made, we make where it is not.
+	if ('errno' in found && found.errno === -EROFS && hostRoot !== undefined) {
+		hostRoot.find(target.path, wanted)
+		found = root.find(target.path, wanted)
+	}
 	if ('errno' in found) return found
 	const there = root.calls.standing(found.fd)
 	if (typeof there === 'number') return refuse(there, `Cannot look at ${target.path}: ${errnoName(there)}`)
@@ -118,7 +134,7 @@ function prepare(target: AttachTarget, container: Container, open: number[]): Pl
 		onIt = below?.point === carrier.point
 		carrier = below
 	}
-	if (carrier !== undefined && hostGroups.has(carrier.shared)) {
+	if (carrier !== undefined && carrier.shared > 0 && hostGroups().has(carrier.shared)) {
 		return refuse(
 			0,
 			`Cannot mount ${target.path}: ${carrier.point} is shared with the host, which would see it as well`,

@@ -2,9 +2,9 @@
  * Makes a POG for a container that a runtime is about to create, and puts it into the container's OCI bundle; or tells a
  * hook what to mount, where there is no wrapper.
  *
- * Invariant: after a failure there is no POG and the bundle is as it was.
+ * Invariant: after a failure there is no POG, and no container that runs without one.
  */
-import { readFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { seccompSocketPath } from '../attach/container-process.ts'
 import { idMapOfConfig } from '../attach/id-map.ts'
@@ -15,15 +15,22 @@ import type { OciConfig } from '../attach/oci/config.ts'
 import { editBundle } from '../attach/oci/edit-bundle.ts'
 import { ownerOf } from '../attach/oci/owner.ts'
 import { type ContainerSettings, readSettings } from '../attach/oci/settings.ts'
-import type { Failure, Outcome, PogSpec } from '../control/service.ts'
-import type { Lifecycle } from './lifecycle.ts'
+import type { Failure, Outcome } from '../control/service.ts'
+import type { PogInfo } from '../pog/info.ts'
+import type { ContainerStarts } from './container-starts.ts'
+import type { ContainerSpec, Lifecycle } from './lifecycle.ts'
 import type { Log } from './log.ts'
+import { isSocketPath } from '../sys/seccomp-socket.ts'
+import { pathsOf } from './store.ts'
 
+/** When these runtimes connect to the listener's socket: all is mounted, or nothing is yet. Of others nothing is known. */
+const MEETING: Readonly<Record<string, 'mounted' | 'early'>> = { runc: 'mounted', crun: 'early' }
 const MAX_TOLD_LEFT = 10
 const HOOK_PATH = fileURLToPath(new URL('../../mount/pogs-hook', import.meta.url))
 
 export interface BundleAttacherOptions {
 	readonly lifecycle: Lifecycle
+	readonly starts: ContainerStarts
 	readonly runDir: string
 	/** Directory of the only files that a container's `pogs.conf` setting may name. */
 	readonly confDir: string
@@ -39,28 +46,49 @@ export class BundleAttacher {
 		this.#options = options
 	}
 
-	/** Before `create`: the POG, and `config.json` with it. Answers the POG's name; empty when the container wants none. */
+	/**
+	 * Before `create`: `config.json` with a POG in it. The POG itself is made meanwhile, where the runtime waits for it later
+	 * (`container-starts.ts`).
+	 */
 	async prepare(bundle: string, containerId: string, runtime: string): Promise<Outcome<string>> {
 		const wanted = this.#read(bundle)
 		if ('failure' in wanted) return wanted
 		const { config, settings } = wanted.value
-		if (settings.attach.size === 0) return { value: '' }
-		const { lifecycle, runDir, log } = this.#options
-		const made = await this.#make(containerId, config, settings, rootOf(bundle, config))
-		if ('failure' in made) return made
-		const pog = made.value
 		const { attach } = settings
-		const leaveOut = placesMissing(rootOf(bundle, config), config)
-		const seccomp = { listenerPath: seccompSocketPath(runDir), metadata: pog.name }
-		const plan = { pog: pog.name, paths: pog.paths, attach, hookPath: HOOK_PATH, runDir, runtime, leaveOut, seccomp }
-		const edited = editBundle(config, plan)
+		if (attach.size === 0) return { value: '' }
+		const { lifecycle, runDir, starts, log } = this.#options
+		const hostRoot = rootOf(bundle, config)
+		const name = nameOf(containerId, settings)
+		const link = `${runDir}/host/start/${name}`
+		const waits = MEETING[runtime] !== undefined && attach.has('kmsg') && isSocketPath(link)
+		if (starts.isAwaited(name, containerId)) return failure(`Another container with POG "${name}" is starting`)
+		const spec = this.#spec(containerId, config, settings)
+		const refused = 'failure' in spec ? spec : lifecycle.refusal(spec.value)
+		if ('failure' in spec || refused !== undefined) return refused ?? (spec as Failure)
+		const make = (): Promise<Outcome<PogInfo>> => this.#make(spec.value, config, settings, hostRoot)
+		const early = waits ? undefined : await make()
+		if (early !== undefined && 'failure' in early) return early
+		const seccomp = { listenerPath: waits ? link : seccompSocketPath(runDir), metadata: name, ours: `${runDir}/` }
+		const edited = editBundle(config, {
+			pog: name,
+			paths: pathsOf(runDir, name),
+			attach,
+			hookPath: HOOK_PATH,
+			runDir,
+			runtime,
+			leaveOut: placesMissing(hostRoot, config),
+			seccomp,
+			meets: waits && MEETING[runtime] === 'mounted',
+		})
 		const problem = 'problem' in edited ? edited : writeBundle(bundle, edited.value)
-		if (problem !== undefined) {
-			await lifecycle.discard(containerId)
-			return failure(problem.problem)
+		if ('problem' in edited || problem !== undefined) {
+			if (!waits) await lifecycle.discard(containerId)
+			return failure((problem ?? (edited as { problem: string })).problem)
 		}
-		log('info', 'prepared', { container: containerId, pog: pog.name, runtime })
-		return { value: pog.name }
+		const mounts = { attach, hostRoot, targets: edited.outside }
+		if (waits) starts.expect(name, { containerId, make, ...(edited.outside.size > 0 ? { mounts } : {}) })
+		log('info', 'prepared', { container: containerId, pog: name, runtime })
+		return { value: '' }
 	}
 
 	/**
@@ -81,7 +109,9 @@ export class BundleAttacher {
 		if ('failure' in wanted) return wanted
 		const { config, settings } = wanted.value
 		if (settings.attach.size === 0) return { value: '' }
-		const made = await this.#make(containerId, config, settings, rootOf(bundle, config))
+		const spec = this.#spec(containerId, config, settings)
+		if ('failure' in spec) return spec
+		const made = await this.#make(spec.value, config, settings, rootOf(bundle, config))
 		if ('failure' in made) return made
 		const { paths, name } = made.value
 		this.#hooked.set(containerId, { pid, paths, attach: settings.attach })
@@ -90,22 +120,23 @@ export class BundleAttacher {
 		return { value: '' }
 	}
 
+	#spec(containerId: string, config: OciConfig, settings: ContainerSettings): Outcome<ContainerSpec> {
+		if (settings.confPath === undefined) return { value: specOf(containerId, config, settings) }
+		try {
+			return { value: specOf(containerId, config, settings, readFileSync(settings.confPath, 'utf8')) }
+		} catch (cause) {
+			return failure(`Cannot read "${settings.confPath}" for container "${containerId}": ${String(cause)}`)
+		}
+	}
+
 	async #make(
-		containerId: string,
+		spec: ContainerSpec,
 		config: OciConfig,
 		settings: ContainerSettings,
 		root: string,
-	): ReturnType<Lifecycle['prepare']> {
-		let conf: string | undefined
-		if (settings.confPath !== undefined) {
-			try {
-				conf = await readFile(settings.confPath, 'utf8')
-			} catch (cause) {
-				return failure(`Cannot read "${settings.confPath}" for container "${containerId}": ${String(cause)}`)
-			}
-		}
-		const made = await this.#options.lifecycle.prepare(specOf(containerId, config, settings, conf))
-		if ('value' in made && settings.attach.has('varlog')) await this.#copyLower(containerId, config, root)
+	): Promise<Outcome<PogInfo>> {
+		const made = await this.#options.lifecycle.prepare(spec)
+		if ('value' in made && settings.attach.has('varlog')) await this.#copyLower(spec.containerId, config, root)
 		return made
 	}
 
@@ -140,20 +171,19 @@ function failure(message: string): Failure {
 /** Engines' ids are long: their first characters name the POG, as in `docker ps`. */
 const SHORT_ID = 12
 
-function specOf(
-	containerId: string,
-	config: OciConfig,
-	settings: ContainerSettings,
-	conf: string | undefined,
-): PogSpec & { containerId: string } {
+function nameOf(containerId: string, settings: ContainerSettings): string {
 	const short = /^[0-9a-f]{32,}$/.test(containerId) ? containerId.slice(0, SHORT_ID) : containerId
 	const legal = short
 		.replace(/[^A-Za-z0-9._-]/g, '-')
 		.replace(/^[.-]+/, '')
 		.slice(0, 64)
+	return settings.name ?? (legal === '' ? 'container' : legal)
+}
+
+function specOf(containerId: string, config: OciConfig, settings: ContainerSettings, conf?: string): ContainerSpec {
 	const { hostname } = config
 	return {
-		name: settings.name ?? (legal === '' ? 'container' : legal),
+		name: nameOf(containerId, settings),
 		containerId,
 		owner: ownerOf(config),
 		...(hostname ? { hostname } : {}),

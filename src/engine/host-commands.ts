@@ -5,12 +5,14 @@
 import type { Outcome } from '../control/service.ts'
 import { readVersion } from '../lib/version.ts'
 import type { BundleAttacher } from './bundle-attacher.ts'
+import type { ContainerStarts } from './container-starts.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import type { EngineService } from './pog-service.ts'
 
 export interface HostCommandContext {
 	readonly lifecycle: Lifecycle
 	readonly bundles: BundleAttacher
+	readonly starts: ContainerStarts
 	/** Puts a POG into a running container: LXC, systemd-nspawn. */
 	readonly service: EngineService
 }
@@ -32,7 +34,21 @@ const COMMANDS: Readonly<Record<string, HostCommand>> = {
 		fields: ['ID', 'PID'],
 		run: ({ lifecycle }, [id = '', pid = '']) => silently(lifecycle.started(id, Number(pid))),
 	},
-	exited: { fields: ['ID'], run: ({ lifecycle }, [id = '']) => silently(lifecycle.exited(id)) },
+	meet: {
+		fields: ['NAME', 'THREAD'],
+		run: ({ starts }, [name = '', thread = '']) => starts.meet(name, Number(thread)),
+	},
+	reason: { fields: ['ID'], run: async ({ starts }, [id = '']) => ({ value: starts.reason(id) }) },
+	exited: {
+		fields: ['ID'],
+		run: async ({ lifecycle, starts }, [id = '']) => {
+			starts.forget(id)
+			if (!lifecycle.knows(id)) return silently(lifecycle.exited(id))
+			// Nobody's "rm" waits for our unmounting.
+			setImmediate(() => void lifecycle.exited(id))
+			return { value: '' }
+		},
+	},
 	attach: {
 		fields: ['NAME', 'PID'],
 		run: async ({ service, lifecycle }, [name = '', pid = '']) => {

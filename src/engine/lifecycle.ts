@@ -24,6 +24,8 @@ export interface Retention {
 	readonly retainCount: number
 }
 
+export type ContainerSpec = PogSpec & { containerId: string }
+
 export class Lifecycle {
 	readonly #service: EngineService
 	readonly #retention: () => Retention
@@ -37,10 +39,22 @@ export class Lifecycle {
 		this.#retention = retention
 	}
 
+	/** What stands against a POG for a container, as far as it can be seen at once. */
+	refusal(spec: ContainerSpec): Failure | undefined {
+		const { table } = this.#service
+		const before = table.find(spec.name)
+		const makesRoom =
+			before?.name === spec.name && (before.status === 'exited' || before.containerId === spec.containerId)
+		return makesRoom ? undefined : this.#service.refusal(spec)
+	}
+
 	/** A POG for a container that is about to be made. One that has its id already, from a start that failed, is replaced. */
-	async prepare(spec: PogSpec & { containerId: string }): Promise<Outcome<PogInfo>> {
+	async prepare(spec: ContainerSpec): Promise<Outcome<PogInfo>> {
 		const stale = this.#service.table.findContainer(spec.containerId)
 		if (stale !== undefined) await this.#remove(stale)
+		// What is retained of another container gives its name to one that comes.
+		const retained = this.#service.table.find(spec.name)
+		if (retained?.status === 'exited' && retained.name === spec.name) await this.#remove(retained)
 		const made = await this.#service.create(spec)
 		const entry = this.#service.table.findContainer(spec.containerId)
 		if (entry !== undefined) {
@@ -59,7 +73,26 @@ export class Lifecycle {
 	/** The container's first process is known. */
 	async started(containerId: string, pid: number): Promise<Outcome<null>> {
 		const entry = this.#service.table.findContainer(containerId)
-		if (entry === undefined) return missing(containerId)
+		return entry === undefined ? missing(containerId) : this.#begin(entry, pid)
+	}
+
+	/** Is there a container of the POG of this name that has started and not ended? */
+	isRunning(name: string): boolean {
+		return this.#service.table.find(name)?.status === 'running'
+	}
+
+	/** Has a container of this id a POG? */
+	knows(containerId: string): boolean {
+		return this.#service.table.findContainer(containerId) !== undefined
+	}
+
+	/** A process of the container brought its listener: where nobody else tells of the start, that is how it is known. */
+	async introduced(id: number, pid: number): Promise<void> {
+		const entry = this.#service.table.byId(id)
+		if (entry?.status === 'created' && entry.containerId !== '' && pid > 0) await this.#begin(entry, pid)
+	}
+
+	async #begin(entry: TableEntry, pid: number): Promise<Outcome<null>> {
 		entry.status = 'running'
 		setProcess(entry, pid)
 		this.#service.save(entry)

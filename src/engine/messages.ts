@@ -90,6 +90,8 @@ export type ShardEvent =
 	| { event: 'negotiated'; protocol: string; features: Record<string, string | number | boolean> }
 	| { event: 'gone'; id: number }
 	| { event: 'exited'; id: number }
+	/** A process of the POG's container brought its seccomp listener; the container's first one first. */
+	| { event: 'introduced'; id: number; pid: number }
 	/** The container resized its ring: what it has now is not charged to it yet. */
 	| { event: 'resized'; id: number; textBytes: number }
 	/** Something to be told as an event of the POG. */

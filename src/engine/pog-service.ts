@@ -150,13 +150,21 @@ export class EngineService implements PogService {
 		return 'failure' in answer ? answer : { value: this.table.info(entry, answer.value) }
 	}
 
-	async create(spec: PogSpec): Promise<Outcome<PogInfo>> {
+	/** What stands against a POG, as far as it can be seen before it is made. */
+	refusal(spec: PogSpec): Failure | undefined {
 		const policy = this.#state.policy.current
 		const ringBytes = geometry(spec.ringBytes ?? policy.ringBytes).textBytes
 		if (ringBytes > policy.maxRingBytes) return tooLarge(ringBytes, policy)
+		return this.table.isTaken(spec.name) ? nameTaken(spec.name) : undefined
+	}
+
+	async create(spec: PogSpec): Promise<Outcome<PogInfo>> {
+		const policy = this.#state.policy.current
+		const ringBytes = geometry(spec.ringBytes ?? policy.ringBytes).textBytes
+		const refused = this.refusal(spec)
+		if (refused !== undefined) return refused
 		const id = this.table.reserve(spec.name)
-		if (id === undefined)
-			return failure(409, `The name "${spec.name}" is taken: choose another, or remove it with "pogctl rm"`)
+		if (id === undefined) return nameTaken(spec.name)
 		this.saveEngine()
 		const quotaBytes = spec.quotaBytes ?? policy.quotaBytes
 		const { runDir, transport, fdStore } = this.#state
@@ -362,6 +370,10 @@ function attachedElsewhere(entry: TableEntry): string | undefined {
 
 function failure(status: Failure['failure']['status'], message: string): Failure {
 	return { failure: { status, message } }
+}
+
+function nameTaken(name: string): Failure {
+	return failure(409, `The name "${name}" is taken: choose another, or remove it with "pogctl rm"`)
 }
 
 function tooLarge(ringBytes: number, policy: HostPolicy): Failure {

@@ -54,9 +54,13 @@ export class PogTable {
 		this.#lastId = Math.max(this.#lastId, lastId)
 	}
 
+	isTaken(name: string): boolean {
+		return name === HOST_NAME || this.#byName.has(name) || this.#coming.has(name)
+	}
+
 	/** Reserves a name and the next id; undefined when the name is taken. */
 	reserve(name: string): number | undefined {
-		if (name === HOST_NAME || this.#byName.has(name) || this.#coming.has(name)) return undefined
+		if (this.isTaken(name)) return undefined
 		this.#coming.add(name)
 		return ++this.#lastId
 	}

@@ -8,6 +8,7 @@ import { loadFuseNative } from '../fuse/native-package.ts'
 import { EAGAIN, errnoName } from '../lib/errno.ts'
 import { close } from '../sys/io.ts'
 import { lockDirectory } from '../sys/lock.ts'
+import { ContainerStarts } from './container-starts.ts'
 import { closeControl, openApiSocket, openControl, openSyslogDoor, removeApiSocket, removeSyslogDoor } from './doors.ts'
 import { FdStore, type Upbringing } from './fd-store.ts'
 import { runHostCommand } from './host-commands.ts'
@@ -74,6 +75,7 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 		{ transport, policy: policy.current, pogctl: readFileSync(POGCTL_INSIDE), notifySocket, stagingPath },
 		event => {
 			if (event.event === 'hostCommand') void obey(event.command, event.line)
+			else if (event.event === 'introduced') void lifecycle.introduced(event.id, event.pid)
 			else if (event.event === 'resized') void lifecycle.resized(event.id)
 			else if (event.event === 'noticed') service.noticed(event)
 			else if (event.event === 'exited') void lifecycle.processEnded(event.id)
@@ -103,10 +105,12 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 		import('../control/api.ts'),
 		import('./bundle-attacher.ts'),
 	])
+	const starts = new ContainerStarts(lifecycle, log)
 	const host = {
 		service,
 		lifecycle,
-		bundles: new BundleAttacher({ lifecycle, runDir, confDir: `${etcDir}/conf.d`, log }),
+		starts,
+		bundles: new BundleAttacher({ lifecycle, starts, runDir, confDir: `${etcDir}/conf.d`, log }),
 	}
 	obey = async (command, line) => {
 		await shard.ask('answerControl', { command, line: await runHostCommand(host, line) })
@@ -170,7 +174,7 @@ function beat(shard: ShardClient, fdStore: FdStore, watchdogUs: number): NodeJS.
 	return setInterval(() => void tell(), watchdogUs / 1000 / BEATS_A_PERIOD).unref()
 }
 
-type OtherEvent = Exclude<ShardEvent, { event: 'hostCommand' | 'exited' | 'resized' | 'noticed' }>
+type OtherEvent = Exclude<ShardEvent, { event: 'hostCommand' | 'exited' | 'introduced' | 'resized' | 'noticed' }>
 
 function hear(event: OtherEvent, log: Log, features: Record<string, string | number | boolean>): void {
 	switch (event.event) {

@@ -333,6 +333,7 @@ export class Shard {
 			const name = `seccomp-${pog.id}-${this.#listeners + 1}`
 			this.#context.fdStore.keep(name, fd)
 			this.#takeListener(served, name, fd, pid)
+			this.#tell({ event: 'introduced', id: pog.id, pid })
 			return true
 		}
 		complain(`A seccomp listener came for POG "${metadata}", which is not there`)

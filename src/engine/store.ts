@@ -97,14 +97,21 @@ function storeAt(runDir: string, name: string, fds: Pick<Store, 'fuseFd' | 'logF
 		storePath,
 		ringPath: `${storePath}/ring`,
 		mountPoint: mount,
-		paths: {
-			varLog: `${mount}/var/log`,
-			procKmsg: `${mount}/proc/kmsg`,
-			devKmsg: `${mount}/dev/kmsg`,
-			devLog: `${storePath}/dev/log`,
-			syslogConf: `${mount}/etc/syslog.conf`,
-			runPog: `${mount}/run/pog`,
-		},
+		paths: pathsOf(runDir, name),
+	}
+}
+
+/** Where the parts of a POG of this name are to be found. */
+export function pathsOf(runDir: string, name: string): PogPaths {
+	const directory = storeDirectory(runDir, name)
+	const mount = `${directory}/mnt`
+	return {
+		varLog: `${mount}/var/log`,
+		procKmsg: `${mount}/proc/kmsg`,
+		devKmsg: `${mount}/dev/kmsg`,
+		devLog: `${directory}/store/dev/log`,
+		syslogConf: `${mount}/etc/syslog.conf`,
+		runPog: `${mount}/run/pog`,
 	}
 }
 

@@ -168,7 +168,8 @@ export interface Filesystem {
 	getattr(node: NodeId, handle: HandleId, attr: Attr): number
 	/** Answers as `getattr` does. */
 	setattr(node: NodeId, change: AttrChange, attr: Attr, caller: Caller): number
-	readlink(node: NodeId, reply: ReadReply): number
+	/** 0 when answered through `reply`, a negative errno, or PENDING: then `Connection.finishRead` answers this request. */
+	readlink(node: NodeId, reply: ReadReply, request: RequestId, caller: Caller): number
 	symlink(parent: NodeId, name: string, target: string, entry: Entry, caller: Caller): number
 	mknod(parent: NodeId, name: string, mode: number, rdev: number, entry: Entry, caller: Caller): number
 	mkdir(parent: NodeId, name: string, mode: number, entry: Entry, caller: Caller): number

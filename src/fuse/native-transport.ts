@@ -253,7 +253,7 @@ export class NativeMount implements Connection {
 			const node = this.#paths.find(path)
 			if (node < 0) return node
 			this.#reply.begin(this.#memory.bytes, this.#memory.bytes.length)
-			const read = this.#filesystem.readlink(node, this.#reply)
+			const read = this.#filesystem.readlink(node, this.#reply, 0, this.#caller)
 			target = toText(this.#reply.text)
 			return read === 0 && target === undefined ? -EINVAL : read
 		})

@@ -94,7 +94,7 @@ export const OPERATIONS: readonly Operation[] = [
 	row(4, 'FUSE_SETATTR', FUSE_SETATTR_IN, 0, attr, setattr),
 	row(5, 'FUSE_READLINK', NO_STRUCT, 0, 'data', (w, fs) => {
 		w.reply.begin(4095)
-		return fs.readlink(w.request.node, w.reply)
+		return fs.readlink(w.request.node, w.reply, w.request.id, w.request.caller)
 	}),
 	row(6, 'FUSE_SYMLINK', NO_STRUCT, 2, entry, ({ request, entry }, fs) =>
 		fs.symlink(request.node, request.name, request.secondName, entry, request.caller),

@@ -41,7 +41,9 @@ export const ENODATA = 61
 export const EPROTO = 71
 export const EOPNOTSUPP = 95
 export const ENOTCONN = 107
+export const ESTALE = 116
 export const EDQUOT = 122
+export const ECANCELED = 125
 
 const NAMES: ReadonlyMap<number, string> = new Map(
 	Object.entries({
@@ -81,7 +83,9 @@ const NAMES: ReadonlyMap<number, string> = new Map(
 		EPROTO,
 		EOPNOTSUPP,
 		ENOTCONN,
+		ESTALE,
 		EDQUOT,
+		ECANCELED,
 	}).map(([name, value]) => [value, name]),
 )
 

@@ -37,6 +37,11 @@ const DATA_AT = 1024
 /** Bytes of one `receive`. */
 export const PIECE_BYTES = 16 * 1024
 
+/** Is a path short enough to be a socket's? */
+export function isSocketPath(path: string): boolean {
+	return Buffer.byteLength(path) < SUN_PATH_BYTES
+}
+
 /** Listens for connections at `path` (at most 107 bytes, not there yet). A non-blocking descriptor, or a negative errno. */
 export function listenStream(path: string): number {
 	return withAddress(path, SOCK_NONBLOCK, (fd, address, sizeBytes) => {

@@ -12,6 +12,7 @@ import type {
 	Opened,
 	ReadReply,
 	ReadRequest,
+	RequestId,
 	StatFs,
 	WriteRequest,
 } from '../fuse/filesystem.ts'
@@ -31,7 +32,7 @@ export abstract class SealedTree implements Filesystem {
 	abstract readdir(node: NodeId, handle: HandleId, offset: number, reply: DirReply): number
 	abstract statfs(node: NodeId, out: StatFs): number
 
-	forget(): void {}
+	forget(_node: NodeId, _lookups: number): void {}
 
 	flush(): number {
 		return 0
@@ -43,7 +44,7 @@ export abstract class SealedTree implements Filesystem {
 
 	releasedir(): void {}
 
-	readlink(): number {
+	readlink(_node: NodeId, _reply: ReadReply, _request: RequestId, _caller: Caller): number {
 		return -EINVAL
 	}
 

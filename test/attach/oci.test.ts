@@ -17,8 +17,8 @@ import test from 'ava'
 import fc from 'fast-check'
 import { ATTACH_ALL, type Attachable } from '../../src/attach/oci/attachable.ts'
 import { placesMissing, readBundle, rootOf, writeBundle } from '../../src/attach/oci/bundle.ts'
-import { type OciConfig, parseConfigText, renderConfig } from '../../src/attach/oci/config.ts'
-import { type AttachPlan, editBundle } from '../../src/attach/oci/edit-bundle.ts'
+import { checkConfig, type OciConfig, parseConfigText, renderConfig } from '../../src/attach/oci/config.ts'
+import { type AttachPlan, editBundle, type Edited } from '../../src/attach/oci/edit-bundle.ts'
 import { ownerOf } from '../../src/attach/oci/owner.ts'
 import { normalDestination, placeMount } from '../../src/attach/oci/place-mount.ts'
 import { readSettings } from '../../src/attach/oci/settings.ts'
@@ -56,8 +56,9 @@ function parsed(text: string): unknown {
 	if ('problem' in result) throw new Error(result.problem)
 	return result.value
 }
-function edited(given: unknown, plan: AttachPlan = PLAN): { value: OciConfig; changes: string[] } {
-	const result = editBundle(given, plan)
+function edited(given: unknown, plan: AttachPlan = PLAN): Exclude<Edited, { problem: string }> {
+	const checked = checkConfig(given)
+	const result = 'problem' in checked ? checked : editBundle(checked.value, plan)
 	if ('problem' in result) throw new Error(result.problem)
 	return result
 }
@@ -118,8 +119,43 @@ test('runc gets hooks for /proc/kmsg and the life of the container, crun a mount
 		'the root of a user namespace may not look into ours',
 	)
 	const crun = edited(recorded('crun-spec.json'), { ...PLAN, runtime: 'crun' }).value
-	t.deepEqual(Object.keys(crun.hooks ?? {}).sort(), ['createRuntime'])
+	t.deepEqual(crun.hooks, {}, 'its listener tells the start')
 	t.is(crun.mounts?.find(mount => mount.destination === '/proc/kmsg')?.source, PATHS.procKmsg)
+})
+
+test('a runtime that waits for us gets no mount and no hook, but for a place with a volume below it', t => {
+	for (const name of RECORDED) {
+		const before = recorded(name)
+		const given = before.mounts ?? []
+		const { value, outside } = edited(before, { ...PLAN, runtime: 'runc', meets: true })
+		const inside = ['podman-volumes.json', 'podman-systemd.json'].includes(name) ? ['/var/log'] : []
+		const kept = name === 'docker-device.json' ? ['/var/log'] : []
+		const expected = [...Object.values(TARGETS), '/proc/kmsg'].filter(path => ![...inside, ...kept].includes(path))
+		t.deepEqual([...outside].sort(), expected.sort(), name)
+		t.deepEqual(
+			value.mounts?.filter(({ source }) => source?.startsWith(PLAN.runDir)).map(({ destination }) => destination),
+			inside,
+			name,
+		)
+		const shared = ['/dev/kmsg', '/proc/kmsg', '/dev/log']
+		t.deepEqual(
+			value.mounts?.filter(({ source }) => !source?.startsWith(PLAN.runDir)),
+			given.filter(({ destination }) => !shared.includes(normalDestination(destination))),
+			name,
+		)
+		t.deepEqual(value.hooks, before.hooks ?? {}, name)
+		t.is(value.linux.seccomp?.listenerPath, PLAN.seccomp?.listenerPath)
+		t.deepEqual(edited(value, { ...PLAN, runtime: 'runc', meets: true }).value, value, 'a second edit changes nothing')
+	}
+})
+
+test('what an earlier start wrote into a bundle is written anew', t => {
+	const before = recorded('runc-spec.json')
+	const crun = edited(before, { ...PLAN, runtime: 'crun' }).value
+	const ours = { listenerPath: '/run/pogs/host/start/web', metadata: 'web', ours: '/run/pogs/' }
+	const again = edited(crun, { ...PLAN, runtime: 'runc', meets: true, seccomp: ours }).value
+	t.deepEqual(again.mounts, before.mounts)
+	t.is(again.linux.seccomp?.listenerPath, ours.listenerPath)
 })
 
 test('hooks of others stay, ours are renewed', t => {
@@ -263,7 +299,9 @@ test('editing is total: any value gives a configuration or a problem', t => {
 	fc.assert(
 		fc.property(fc.anything(), fc.anything(), fc.anything(), (mounts, linux, hooks) => {
 			for (const given of [mounts, minimal({ mounts }), minimal({ linux }), minimal({ hooks })]) {
-				const result = editBundle(given, PLAN)
+				const checked = checkConfig(given)
+				if ('problem' in checked) continue
+				const result = editBundle(checked.value, PLAN)
 				if (!('problem' in result)) t.deepEqual(edited(result.value).value, result.value)
 			}
 		}),

@@ -6,9 +6,9 @@
  */
 import type { PogPaths } from '../../pog/info.ts'
 import { type Attachable, pointsOf } from './attachable.ts'
-import { checkConfig, type OciConfig, type OciHook, type OciLinux } from './config.ts'
+import type { OciConfig, OciHook, OciLinux } from './config.ts'
 import { closeKmsgDevice } from './kmsg-device.ts'
-import { normalDestination, placeMount } from './place-mount.ts'
+import { isBelow, normalDestination, placeMount } from './place-mount.ts'
 import { notifySyslog, type SyslogListener } from './syslog-filter.ts'
 
 export interface AttachPlan {
@@ -26,6 +26,11 @@ export interface AttachPlan {
 	readonly seccomp?: SyslogListener
 	/** Targets that the root file system has no place for and gets none: see `placesMissing`. */
 	readonly leaveOut?: ReadonlySet<string>
+	/**
+	 * The runtime waits for us where it brings the listener, when all its own mounts are made: ours are made from outside then,
+	 * and need neither its mounts nor a hook.
+	 */
+	readonly meets?: boolean
 }
 
 export type Edited =
@@ -33,17 +38,16 @@ export type Edited =
 			readonly value: OciConfig
 			/** What was done, for people: `mount /var/log`, ... */
 			readonly changes: string[]
+			/** Targets that are to be mounted from outside. */
+			readonly outside: ReadonlySet<string>
 	  }
 	| { readonly problem: string }
 
-/** The configuration with the POG in it. Total: whatever `config` is, the answer is a value or a problem. */
-export function editBundle(config: unknown, plan: AttachPlan): Edited {
-	const checked = checkConfig(config)
-	if ('problem' in checked) return checked
+/** The configuration with the POG in it; what was given stays as it was. */
+export function editBundle(before: OciConfig, plan: AttachPlan): Edited {
 	const changes: string[] = []
-	const before = checked.value
 	const withKmsg = plan.attach.has('kmsg')
-	const { mounts, procKmsg } = editMounts(before, plan, changes)
+	const { mounts, procKmsg, outside } = editMounts(before, plan, changes)
 	let linux: OciLinux = { ...before.linux }
 	if (withKmsg) linux = closeKmsgDevice(linux, changes)
 	if (withKmsg && plan.seccomp !== undefined) {
@@ -53,17 +57,19 @@ export function editBundle(config: unknown, plan: AttachPlan): Edited {
 		linux = { ...linux, seccomp: filtered.value }
 	}
 	const hooks = editHooks(before, plan, procKmsg)
-	changes.push('add hooks')
-	return { value: { ...before, mounts, linux, hooks }, changes }
+	return { value: { ...before, mounts, linux, hooks }, changes, outside }
 }
 
 function editMounts(
 	config: OciConfig,
 	plan: AttachPlan,
 	changes: string[],
-): { mounts: NonNullable<OciConfig['mounts']>; procKmsg: boolean } {
-	let mounts = config.mounts ?? []
+): { mounts: NonNullable<OciConfig['mounts']>; procKmsg: boolean; outside: ReadonlySet<string> } {
+	const isOurs = (source: string): boolean => source.startsWith(`${plan.runDir}/pogs/`)
+	// What an earlier start wrote into this bundle is no wish of anybody's.
+	let mounts = (config.mounts ?? []).filter(mount => !isOurs(mount.source ?? ''))
 	let procKmsg = false
+	const outside = new Set<string>()
 	for (const { source, target, rival } of pointsOf(plan.attach)) {
 		if (plan.leaveOut?.has(target)) {
 			changes.push(`leave out ${target}: its place is missing in a read-only root file system`)
@@ -72,13 +78,18 @@ function editMounts(
 		const theirs = mounts.find(mount => normalDestination(mount.destination) === target)
 		const ours = { destination: target, type: 'bind', source: plan.paths[source], options: BIND }
 		// An empty tmpfs is no volume of somebody's.
-		if (theirs !== undefined && theirs.source !== ours.source && rival === 'kept' && theirs.type !== 'tmpfs') {
+		if (theirs !== undefined && rival === 'kept' && theirs.type !== 'tmpfs') {
 			changes.push(`keep the mount of ${theirs.source ?? theirs.type ?? '?'} on ${target}`)
 			continue
 		}
 		// runc refuses a mount inside /proc, so a hook makes it. crun could not: in a user namespace it runs that hook too early
 		// for /proc from outside, and without the right to our directories inside.
-		if (target === '/proc/kmsg' && !/crun/.test(plan.runtime ?? '')) {
+		const covers = mounts.some(mount => isBelow(normalDestination(mount.destination), target))
+		// One mounted later would hide a volume below it.
+		if (plan.meets && !covers) {
+			mounts = mounts.filter(mount => mount !== theirs)
+			outside.add(target)
+		} else if (target === '/proc/kmsg' && !/crun/.test(plan.runtime ?? '')) {
 			mounts = mounts.filter(mount => mount !== theirs)
 			procKmsg = true
 		} else {
@@ -86,7 +97,7 @@ function editMounts(
 		}
 		changes.push(`mount ${target}`)
 	}
-	return { mounts, procKmsg }
+	return { mounts, procKmsg, outside }
 }
 
 // nosuid and nodev come with the source. Named here, a runtime remounts to set them; in a user namespace that fails, because it
@@ -111,11 +122,12 @@ function editHooks(config: OciConfig, plan: AttachPlan, procKmsg: boolean): NonN
 		...withoutOurs(all),
 		{ path: plan.hookPath, args: ['pogs-hook', stage], env, timeout: HOOK_SECONDS },
 	]
-	// Each start of a hook costs the container's start a millisecond or two: one of them tells the start.
+	// Who brings a listener tells the start with it. Otherwise one hook does: each costs the start two milliseconds.
+	const told = plan.meets === true || (plan.seccomp !== undefined && !procKmsg && plan.attach.has('kmsg'))
 	const inside = procKmsg && !userns
 	const hooks = {
 		...given,
-		createRuntime: inside ? withoutOurs(given?.createRuntime) : withOurs('createRuntime', given?.createRuntime),
+		createRuntime: inside || told ? withoutOurs(given?.createRuntime) : withOurs('createRuntime', given?.createRuntime),
 		createContainer: inside ? withOurs('createContainer', given?.createContainer) : withoutOurs(given?.createContainer),
 		// The end is seen by the process itself, so no hook has to tell it.
 		poststop: withoutOurs(given?.poststop),

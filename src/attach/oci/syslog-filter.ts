@@ -13,6 +13,8 @@ export interface SyslogListener {
 	readonly listenerPath: string
 	/** Comes with that message; says which POG it is for. */
 	readonly metadata: string
+	/** What the paths of our listeners begin with: one that is there already is of an earlier start. */
+	readonly ours?: string
 }
 
 const NOTIFY = 'SCMP_ACT_NOTIFY'
@@ -31,7 +33,7 @@ export function notifySyslog(
 	listener: SyslogListener,
 	architecture: string = process.arch,
 ): Parsed<Seccomp> {
-	if (given?.listenerPath && given.listenerPath !== listener.listenerPath) {
+	if (given?.listenerPath && !given.listenerPath.startsWith(listener.ours ?? listener.listenerPath)) {
 		return {
 			problem: `Cannot answer syslog(2): the seccomp profile has a listener already, "${given.listenerPath}"`,
 		}

@@ -1,0 +1,121 @@
+/**
+ * Containers between the preparation of their bundle and the start of their program.
+ *
+ * A runtime that brings a seccomp listener connects to its socket by way of a link of ours, `RUN/host/start/NAME`
+ * (`vfs/control-tree.ts`), and the reading of that link waits for `meet`. runc (1.0 to 1.3, `procSeccomp` in process_linux.go) connects
+ * when its first process has made and entered its mounts and waits to be let go on: the POG is mounted then, from outside, as in
+ * a container that runs. No hook, no program, no mount of the runtime's is needed. crun connects before it makes anything:
+ * there it only waits until the POG is served. Invariant: no program of a container begins before its log is there; where that fails,
+ * the runtime is told ECANCELED and the container is not started.
+ */
+import { setImmediate } from 'node:timers/promises'
+import { attachRunning, readyToAttach, type RunningContainer } from '../attach/attach-running.ts'
+import { firstInNewNamespace } from '../attach/process.ts'
+import type { Failure, Outcome } from '../control/service.ts'
+import type { PogInfo } from '../pog/info.ts'
+import type { Lifecycle } from './lifecycle.ts'
+import type { Log } from './log.ts'
+
+export interface Start {
+	readonly containerId: string
+	/** Makes the POG. */
+	readonly make: () => Promise<Outcome<PogInfo>>
+	/** What is to be mounted from outside; left out where the runtime's mounts are all. */
+	readonly mounts?: Pick<RunningContainer, 'attach' | 'hostRoot' | 'targets'>
+}
+
+interface Expected extends Start {
+	readonly made: Promise<Outcome<PogInfo>>
+}
+
+/** A start that nobody comes to is forgotten. */
+const FORGET_AFTER_MS = 120_000
+/** Reasons kept for those who ask why a container did not start. */
+const MAX_REASONS = 64
+
+export class ContainerStarts {
+	readonly #lifecycle: Lifecycle
+	readonly #log: Log
+	/** By the name of the POG. */
+	readonly #expected = new Map<string, Expected>()
+	/** Why the last ones failed, by the container's id. */
+	readonly #reasons = new Map<string, string>()
+
+	constructor(lifecycle: Lifecycle, log: Log) {
+		this.#lifecycle = lifecycle
+		this.#log = log
+	}
+
+	/** Has the POG made when the runtime has been let go on, beside its own work; `meet` waits for it. */
+	expect(name: string, start: Start): void {
+		const expected = { ...start, made: beside(start.make) }
+		this.#expected.set(name, expected)
+		setTimeout(() => {
+			if (this.#expected.get(name) === expected) this.#expected.delete(name)
+		}, FORGET_AFTER_MS).unref()
+		if (start.mounts !== undefined) readyToAttach()
+	}
+
+	/** Is another container than this one about to start with a POG of that name? */
+	isAwaited(name: string, containerId: string): boolean {
+		const expected = this.#expected.get(name)
+		return expected !== undefined && expected.containerId !== containerId
+	}
+
+	/** The container will not come. */
+	forget(containerId: string): void {
+		for (const [name, expected] of this.#expected) if (expected.containerId === containerId) this.#expected.delete(name)
+	}
+
+	/** A thread of a runtime is about to bring a listener for this POG: at the container's start, or for a program run in it later. */
+	async meet(name: string, thread: number): Promise<Outcome<string>> {
+		const start = this.#expected.get(name)
+		this.#expected.delete(name)
+		if (start === undefined) {
+			return this.#lifecycle.isRunning(name) ? { value: '' } : failure(`No container with POG "${name}" is starting`)
+		}
+		const done = await this.#begin(start, thread)
+		if ('value' in done) return { value: '' }
+		const { message } = done.failure
+		this.#log('error', 'a container is not started, because its log cannot be mounted', { pog: name, cause: message })
+		for (const oldest of this.#reasons.keys()) {
+			if (this.#reasons.size < MAX_REASONS) break
+			this.#reasons.delete(oldest)
+		}
+		this.#reasons.set(start.containerId, message)
+		await this.#lifecycle.discard(start.containerId)
+		return done
+	}
+
+	async #begin({ containerId, made, mounts }: Expected, thread: number): Promise<Outcome<unknown>> {
+		const pog = await made
+		if ('failure' in pog || mounts === undefined) return pog
+		const pid = firstInNewNamespace(thread)
+		if (pid === undefined) return failure(`Process ${thread} starts no container`)
+		const [attached, started] = await Promise.all([
+			attachRunning({ ...mounts, paths: pog.value.paths, pid }),
+			this.#lifecycle.started(containerId, pid),
+		])
+		return 'problem' in attached ? failure(attached.problem) : started
+	}
+
+	/** Why the container of this id was not started, once; empty when we know of nothing. */
+	reason(containerId: string): string {
+		const reason = this.#reasons.get(containerId) ?? ''
+		this.#reasons.delete(containerId)
+		return reason
+	}
+}
+
+async function beside(make: () => Promise<Outcome<PogInfo>>): Promise<Outcome<PogInfo>> {
+	await setImmediate()
+	try {
+		return await make()
+	} catch (cause) {
+		return failure(`Cannot make a POG: ${cause instanceof Error ? cause.message : String(cause)}`)
+	}
+}
+
+function failure(message: string): Failure {
+	return { failure: { status: 422, message } }
+}
