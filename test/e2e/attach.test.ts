@@ -354,13 +354,14 @@ needs(BUSYBOX, 'unshare')('a container that holds us up does so for the time giv
 		const root = makeRoot()
 		mkdirSync(join(root, 'run'))
 		await withContainer(unshared(root, `mount --bind ${slow.paths.varLog} run`), 0, async (container, pog) => {
-			process.kill(stopped.pid, 'SIGSTOP')
+			const { pid: server } = (await stopped.describe()).engine
+			process.kill(server, 'SIGSTOP')
 			try {
 				const { pid } = container
 				const outcome = await attachRunning({ pid, paths: pog.paths, attach: ATTACH_ALL, timeoutMs: 200 })
 				t.deepEqual(outcome, { problem: `The container of process ${pid} did not let us finish in 200 ms` })
 			} finally {
-				process.kill(stopped.pid, 'SIGCONT')
+				process.kill(server, 'SIGCONT')
 			}
 		})
 	} finally {
