@@ -119,8 +119,8 @@ tiny: $(MODULES) ## unit tests with every bound at its smallest
 	@POGS_LIMITS=tiny npx ava $(AVA_FLAGS) $(FILES)
 
 .PHONY: fuzz
-fuzz: $(MODULES) ## property tests at length (FC_NUM_RUNS=20000)
-	@FC_NUM_RUNS=$${FC_NUM_RUNS:-20000} npx ava --timeout 20m $(AVA_FLAGS) $(FILES)
+fuzz: $(MODULES) ## every input fuzzed for MINUTES=10 (TARGETS="ring-files conf", SEED=1; finds are kept in fuzz-finds/)
+	@MINUTES=$${MINUTES:-10} node --import=tsx test/fuzz/main.ts
 
 .PHONY: cover
 cover: $(MODULES) ## coverage of the unit tests, in coverage/

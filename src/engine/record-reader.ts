@@ -10,7 +10,7 @@ import { ORIGINS, type RecordInfo } from '../pog/info.ts'
 import { StoredRecord } from '../pog/stored.ts'
 import { textOf } from '../record/decode.ts'
 import { FIELD, FLAG, WORD } from '../ring/layout.ts'
-import type { Ring } from '../ring/ring.ts'
+import { isLost, type Ring } from '../ring/ring.ts'
 import { closeRing, openRingForReading } from './ring-file.ts'
 
 export class RecordReader {
@@ -44,6 +44,11 @@ export class RecordReader {
 				this.#seq = tail
 			}
 			if (this.#seq >= (ring.floats[FIELD.headSeq] ?? 0)) return undefined
+			if (isLost(ring, this.#seq)) {
+				this.#seq++
+				this.lost++
+				continue
+			}
 			const info = this.#read(ring, this.#seq)
 			if ((ring.floats[FIELD.tailSeq] ?? 0) > this.#seq) continue
 			this.#seq++

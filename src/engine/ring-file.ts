@@ -6,6 +6,7 @@
  */
 import { closeSync, fstatSync, ftruncateSync, openSync, renameSync, unlinkSync } from 'node:fs'
 import { EINVAL } from '../lib/errno.ts'
+import { Ledger } from '../pog/ledger.ts'
 import {
 	DESC_BYTES,
 	FIELD,
@@ -13,10 +14,12 @@ import {
 	HEADER_BYTES,
 	MAGIC_HIGH,
 	MAGIC_LOW,
+	MAX_RING_BYTES,
 	MIN_RING_BYTES,
 	WORD,
 } from '../ring/layout.ts'
 import { moveRing } from '../ring/resize.ts'
+import { salvage } from '../ring/salvage.ts'
 import { Ring, type RingMemory } from '../ring/ring.ts'
 import { allocateFile } from '../sys/files.ts'
 import { O_CLOEXEC, O_CREAT, O_RDWR, O_TRUNC, openPath } from '../sys/io.ts'
@@ -58,42 +61,78 @@ function mapRing(fd: number, textBytes: number, descCount: number, writable: boo
 
 /** Maps a ring for reading, beside its writer; undefined when there is none, or it is not one. */
 export function openRingForReading(path: string): Ring | undefined {
-	return openRing(path, false)
-}
-
-/** Maps the ring that an earlier engine left, to go on in it; undefined when there is none, or it is not one. */
-export function reviveRing(path: string): Ring | undefined {
-	const ring = openRing(path, true)
-	ring?.recover()
-	return ring
-}
-
-function openRing(path: string, writable: boolean): Ring | undefined {
-	let fd: number
+	const fd = openOrNot(path, 'r')
+	if (fd === undefined) return undefined
 	try {
-		fd = openSync(path, writable ? 'r+' : 'r')
-	} catch {
-		return undefined
-	}
-	try {
-		const { size } = fstatSync(fd)
+		const { told, size } = toldGeometry(fd)
 		// Memory behind the end of a file must not be touched: that would end this process.
-		if (size < HEADER_BYTES) return undefined
-		const header = mapFile(fd, HEADER_BYTES, 0, false)
-		if (typeof header === 'number') return undefined
-		const words = new Uint32Array(header.buffer)
-		const floats = new Float64Array(header.buffer)
-		const whole = words[WORD.magicLow] === MAGIC_LOW && words[WORD.magicHigh] === MAGIC_HIGH
-		const textBytes = floats[FIELD.textBytes] ?? 0
-		const known = geometry(Math.max(textBytes, MIN_RING_BYTES))
-		const described = known.textBytes === textBytes && known.descCount === floats[FIELD.descCount]
-		unmap(header)
-		if (!whole || !described || size < known.fileBytes) return undefined
-		const memory = mapRing(fd, textBytes, known.descCount, writable)
+		if (told === undefined || size < told.fileBytes) return undefined
+		const memory = mapRing(fd, told.textBytes, told.descCount, false)
 		return typeof memory === 'number' ? undefined : new Ring(memory)
 	} finally {
 		closeSync(fd)
 	}
+}
+
+/**
+ * Maps the ring that an earlier engine left, to go on in it. Whatever happened to the file, what is whole in it is there, and the
+ * rest is counted as lost; undefined when there is no file, or nothing of a ring in it.
+ */
+export function reviveRing(path: string): Ring | undefined {
+	const fd = openOrNot(path, 'r+')
+	if (fd === undefined) return undefined
+	try {
+		const { told, size } = toldGeometry(fd)
+		const known = told ?? sizedGeometry(size)
+		if (known === undefined) return undefined
+		// What was cut off is zeros from now on. Allocated again, because a page that is not there would end this process.
+		if (size < known.fileBytes) ftruncateSync(fd, known.fileBytes)
+		if (allocateFile(fd, known.fileBytes) < 0) return undefined
+		const memory = mapRing(fd, known.textBytes, known.descCount, true)
+		if (typeof memory === 'number') return undefined
+		Ring.mark(memory, known)
+		const lost = salvage(memory)
+		const ring = new Ring(memory)
+		ring.recover()
+		if (lost > 0) new Ledger(ring).drop('lost', lost)
+		return ring
+	} finally {
+		closeSync(fd)
+	}
+}
+
+function openOrNot(path: string, flags: 'r' | 'r+'): number | undefined {
+	try {
+		return openSync(path, flags)
+	} catch {
+		return undefined
+	}
+}
+
+type Geometry = ReturnType<typeof geometry>
+
+/** What the header says the file is, when it says so in full; and how long the file is. */
+function toldGeometry(fd: number): { told: Geometry | undefined; size: number } {
+	const { size } = fstatSync(fd)
+	const header = size < HEADER_BYTES ? -EINVAL : mapFile(fd, HEADER_BYTES, 0, false)
+	if (typeof header === 'number') return { told: undefined, size }
+	const words = new Uint32Array(header.buffer)
+	const floats = new Float64Array(header.buffer)
+	const marked = words[WORD.magicLow] === MAGIC_LOW && words[WORD.magicHigh] === MAGIC_HIGH
+	const [textBytes = 0, descCount] = [floats[FIELD.textBytes], floats[FIELD.descCount]]
+	unmap(header)
+	const known = geometry(Math.max(textBytes, MIN_RING_BYTES))
+	const told = marked && known.textBytes === textBytes && known.descCount === descCount
+	return { told: told ? known : undefined, size }
+}
+
+/** The ring that a file of just this length holds: no two geometries have the same. */
+function sizedGeometry(fileBytes: number): Geometry | undefined {
+	for (let bytes = MIN_RING_BYTES; bytes <= MAX_RING_BYTES; bytes *= 2) {
+		const known = geometry(bytes)
+		if (known.fileBytes === fileBytes) return known
+	}
+	return undefined
 }
 
 /** Moves the newest records into a ring of another size under the same path; or a negative errno, and nothing changed. */

@@ -40,10 +40,15 @@ export function putExtra(
 	return at + PREFIX_BYTES + bytes
 }
 
-/** Where a field's bytes start, and `extraLength` long; -1 when the record has none of this type. */
+/** Where a field's bytes start, `extraLength` long and within the range; -1 when the record has none of this type. */
 export function findExtra(text: Uint8Array, start: number, end: number, type: number): number {
-	for (let at = start; at + PREFIX_BYTES <= end; at += PREFIX_BYTES + extraLength(text, at + PREFIX_BYTES)) {
-		if (text[at] === type) return at + PREFIX_BYTES
+	for (let at = start; at + PREFIX_BYTES <= end; ) {
+		const value = at + PREFIX_BYTES
+		const next = value + extraLength(text, value)
+		// A length that leads out of the record is nobody's: the text has no checksum.
+		if (next > end) return -1
+		if (text[at] === type) return value
+		at = next
 	}
 	return -1
 }

@@ -53,6 +53,11 @@ export function newDescriptor(): Descriptor {
 	}
 }
 
+/** Whether a record is one that was not whole when the ring was opened again (`salvage.ts`): of no view, without text. */
+export function isLost(ring: Ring, seq: number): boolean {
+	return (ring.words[ring.slot(seq) + DESC.kind] ?? 0) >>> 24 === 0
+}
+
 export class Ring {
 	readonly memory: RingMemory
 	readonly text: Uint8Array
@@ -93,18 +98,23 @@ export class Ring {
 
 	/** Writes an empty ring's header into zeroed memory of this geometry. */
 	static format(memory: RingMemory, wishedBytes: number, firstPosition = 0, firstSeq = 0): void {
-		const { textBytes, descCount } = geometry(wishedBytes)
+		Ring.mark(memory, geometry(wishedBytes))
+		const floats = new Float64Array(memory.head.buffer)
+		floats[FIELD.headPosition] = firstPosition
+		floats[FIELD.headSeq] = firstSeq
+		floats[FIELD.tailSeq] = firstSeq
+		floats[FIELD.clearSeq] = firstSeq
+		floats[FIELD.syslogSeq] = firstSeq
+	}
+
+	/** Writes what the file is, and nothing of what is in it. */
+	static mark(memory: RingMemory, { textBytes, descCount }: { textBytes: number; descCount: number }): void {
 		const words = new Uint32Array(memory.head.buffer)
 		const floats = new Float64Array(memory.head.buffer)
 		words[WORD.magicLow] = MAGIC_LOW
 		words[WORD.magicHigh] = MAGIC_HIGH
 		floats[FIELD.textBytes] = textBytes
 		floats[FIELD.descCount] = descCount
-		floats[FIELD.headPosition] = firstPosition
-		floats[FIELD.headSeq] = firstSeq
-		floats[FIELD.tailSeq] = firstSeq
-		floats[FIELD.clearSeq] = firstSeq
-		floats[FIELD.syslogSeq] = firstSeq
 	}
 
 	/** A record longer than this does not fit: a quarter of the text, so that one record never empties the ring. */

@@ -17,6 +17,8 @@ export interface TestClock extends Clock {
 
 export interface PogSettings {
 	ringBytes?: number
+	/** Of the ring's file. */
+	path?: string
 	hostname?: string
 	conf?: string
 	defaultConf?: string
@@ -41,7 +43,7 @@ export function newPog(settings: PogSettings = {}): TestPog {
 		monotonicUs: () => clock.nowUs,
 		realtimeUs: monotonicUs => BOOT_US + monotonicUs,
 	}
-	const pog = new Pog(newRing(settings.ringBytes ?? 65_536), {
+	const pog = new Pog(newRing(settings.ringBytes ?? 65_536, settings.path), {
 		id: 1,
 		name: 'test',
 		hostname: settings.hostname ?? 'box',
