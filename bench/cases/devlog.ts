@@ -2,10 +2,9 @@
  * Intake of /dev/log against syslog daemons: 100-byte messages of blocking senders, until the last one is logged.
  *
  * The rate counts from the moment the senders are let go to the moment the receiver has accounted for the last message: its
- * counter of accepted records (POGs), the size of its output file (rsyslogd, syslog-ng), the end of sending (busybox, whose
- * queue holds ten). Nothing may be lost: counts are compared each time, and once with a million messages for POGs.
+ * counter of accepted records (POGs), the size of its output file (rsyslogd, syslog-ng), its journal's count of entries, the end
+ * of sending (busybox, whose queue holds ten). Nothing may be lost: counts are compared each time, and once with a million messages for POGs.
  */
-import { readFileSync, statSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { build, isMissing } from '../harness/build.ts'
 import { type Bench, type Case, targetAt } from '../harness/case.ts'
@@ -18,7 +17,7 @@ import type { Row } from '../harness/table.ts'
 const SENDERS = [1, 4] as const
 const MESSAGES = 100_000
 const ALL_MESSAGES = 1_000_000
-const TARGETS: Readonly<Record<SyslogPeerName, number>> = { busybox: 1.2, rsyslog: 3, 'syslog-ng': 6 }
+const TARGETS: Readonly<Partial<Record<SyslogPeerName, number>>> = { busybox: 1.2, rsyslog: 3, 'syslog-ng': 6 }
 
 /** CLOCK_MONOTONIC in seconds, the clock that devlog-send prints. */
 const monotonic = (): number => Number(process.hrtime.bigint()) / 1e9
@@ -32,21 +31,12 @@ interface Receiver {
 	readonly count: (() => Promise<number>) | undefined
 }
 
-const countLines = (file: string): number => {
-	let lines = 0
-	for (const byte of readFileSync(file)) if (byte === 10) lines++
-	return lines
-}
-
-const peerReceiver = (peer: SyslogPeer): Receiver => {
-	const { output } = peer
-	return {
-		name: peer.name,
-		socket: peer.socket,
-		progress: () => Promise.resolve(output === undefined ? 0 : statSync(output).size),
-		count: output === undefined ? undefined : () => Promise.resolve(countLines(output)),
-	}
-}
+const peerReceiver = ({ name, socket, progress, count }: SyslogPeer): Receiver => ({
+	name,
+	socket,
+	progress: () => Promise.resolve(progress()),
+	count: count === undefined ? undefined : () => Promise.resolve(count()),
+})
 
 /** Sends and waits; messages in a second. Throws when messages are missing. */
 const intake = async (
@@ -98,6 +88,7 @@ const measure = async (
 			for (const [key, receiver] of others) {
 				const theirs = results.get(receiver.name)
 				if (summary === undefined || theirs === undefined) continue
+				const atLeast = TARGETS[key]
 				rows.push({
 					group: 'devlog',
 					what: `/dev/log intake, ${senders} sender(s), ${placement.name}`,
@@ -105,7 +96,7 @@ const measure = async (
 					ours: summary,
 					peer: { name: receiver.name, summary: theirs },
 					ratio: summary.median / theirs.median,
-					...targetAt(bench, placement, { atLeast: TARGETS[key] }),
+					...(atLeast === undefined ? {} : targetAt(bench, placement, { atLeast })),
 				})
 			}
 		}

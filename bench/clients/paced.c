@@ -1,12 +1,12 @@
 /*
- * paced WHAT PATH COUNT INTERVAL_US: does one operation COUNT times, INTERVAL_US apart, and says how each went.
+ * paced WHAT PATH COUNT INTERVAL_US [TAG]: does one operation COUNT times, INTERVAL_US apart, and says how each went.
  *
  * read   opens PATH, reads 4096 bytes, closes it: a reader that comes anew
  * hold   reads 4096 bytes at offset 0 of a description that was opened once and is kept
  * write  a numbered line to PATH by write(2) on a description that was opened once and is kept
  * send   a numbered datagram to the socket PATH; after an error it connects anew, once for each message, as syslog(3) does
  *
- * A line is "<14>paced: N", so that what arrived can be counted. Prints one line: operations that went well, those that failed,
+ * A line is "<14>TAG: N", so that what arrived can be counted. Prints one line: operations that went well, those that failed,
  * the latency's median, 99th percentile and maximum in microseconds, the longest time between two that went well in milliseconds, and
  * the errors as NAME=COUNT. An error never ends it.
  */
@@ -49,6 +49,7 @@ static int by_size(const void *a, const void *b)
 }
 
 static int fd = -1;
+static const char *tag = "paced";
 
 /* 0, or -1 with errno. */
 static int once(const char *what, const char *path, long number)
@@ -68,7 +69,7 @@ static int once(const char *what, const char *path, long number)
 	}
 	if (strcmp(what, "hold") == 0)
 		return pread(fd, buffer, sizeof buffer, 0) < 0 ? -1 : 0;
-	n = snprintf(buffer, sizeof buffer, "<14>paced: %06ld", number);
+	n = snprintf(buffer, sizeof buffer, "<14>%.40s: %06ld", tag, number);
 	if (strcmp(what, "write") == 0)
 		return write(fd, buffer, (size_t)n) == n ? 0 : -1;
 	if (fd < 0 && (fd = dial(path)) < 0)
@@ -89,8 +90,10 @@ int main(int argc, char **argv)
 	long count, i, good = 0, failed = 0;
 	double *took, interval, next, start, end, last_good, gap = 0;
 
-	if (argc != 5)
+	if (argc != 5 && argc != 6)
 		return 2;
+	if (argc == 6)
+		tag = argv[5];
 	count = atol(argv[3]);
 	interval = atof(argv[4]);
 	if (count < 1 || !(took = calloc((size_t)count, sizeof *took)))

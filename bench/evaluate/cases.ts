@@ -1,7 +1,8 @@
 /** The cases, in the order of the document. */
 import type { EvaluationCase } from './case.ts'
+import { crash } from './cases/crash.ts'
 import { launch } from './cases/launch.ts'
 import { scale } from './cases/scale.ts'
 import { throughput } from './cases/throughput.ts'
 
-export const CASES: readonly EvaluationCase[] = [launch, throughput, scale]
+export const CASES: readonly EvaluationCase[] = [launch, throughput, scale, crash]
