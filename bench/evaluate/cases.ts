@@ -1,8 +1,10 @@
 /** The cases, in the order of the document. */
 import type { EvaluationCase } from './case.ts'
 import { crash } from './cases/crash.ts'
+import { growth } from './cases/growth.ts'
 import { launch } from './cases/launch.ts'
+import { neighbour } from './cases/neighbour.ts'
 import { scale } from './cases/scale.ts'
 import { throughput } from './cases/throughput.ts'
 
-export const CASES: readonly EvaluationCase[] = [launch, throughput, scale, crash]
+export const CASES: readonly EvaluationCase[] = [launch, throughput, scale, crash, neighbour, growth]

@@ -21,6 +21,8 @@ export interface SyslogPeer {
 	progress(): number
 	/** The command that prints all messages it has. */
 	read(): string[]
+	/** Forgets what it has: its output file is cut, or it is started anew. */
+	empty(): Promise<void>
 	/** Starts it again in the same place, after it was killed. */
 	again(): Promise<void>
 	stop(): Promise<void>
@@ -197,6 +199,10 @@ export const startSyslogPeer = async (
 		rmSync(home, { recursive: true, force: true })
 		return { missing: `${key} does not run here: ${String(error).slice(0, 160)}` }
 	}
+	const again = async (): Promise<void> => {
+		await server.stop()
+		server = await begin()
+	}
 	const { count } = daemon
 	return {
 		name: daemon.name,
@@ -207,10 +213,9 @@ export const startSyslogPeer = async (
 		count: count === undefined ? undefined : () => count(home),
 		progress: () => daemon.progress(home),
 		read: () => daemon.read(place, ['nsenter', '-t', String(server.pid), '-m', '-i']),
-		again: async () => {
-			await server.stop()
-			server = await begin()
-		},
+		empty: () =>
+			daemon.progress === ONE_FILE.progress ? run(['truncate', '-s', '0', outOf(home)]).then(() => undefined) : again(),
+		again,
 		stop: async () => {
 			await server.stop()
 			rmSync(home, { recursive: true, force: true })

@@ -16,6 +16,7 @@ import type { Cell, Evaluation, EvaluationCase, Finding, Outcome } from '../case
 import { Docker } from '../docker.ts'
 import { figure } from '../document.ts'
 import { changePercent, difference, inTurns, of } from '../paired.ts'
+import { residentKb } from '../resident.ts'
 import { busyboxRoot } from '../roots.ts'
 
 const TARGET_MS = 5
@@ -55,22 +56,14 @@ const inContainers = async (
 	root: string,
 ): Promise<Cell[][]> => {
 	const count = evaluation.quick ? 4 : 64
-	const resident = async (): Promise<number> => {
-		let total = 0
-		for (const pid of await service.processes()) {
-			const status = readFileSync(`/proc/${pid}/status`, 'latin1')
-			for (const [, kb] of status.matchAll(/^Rss(?:Anon|File):\s*(\d+)/gm)) total += Number(kb)
-		}
-		return (total * 1024) / 1e3
-	}
-	const before = await resident()
+	const before = await residentKb(service)
 	const cgroups: Record<'with' | 'without', number[]> = { with: [], without: [] }
 	for (let at = 0; at < count; at++)
 		for (const pogs of [true, false]) {
 			const { pid } = await bundles.start({ name: `idle-${at}-${pogs}`, root, args: ['/bin/sleep', '1000'], pogs })
 			cgroups[pogs ? 'with' : 'without'].push(charged(pid) / 1e3)
 		}
-	const grown = (await resident()) - before
+	const grown = (await residentKb(service)) - before
 	await bundles.stop()
 	return [
 		[`service, resident, each of ${count} running containers`, 0, grown / count],
