@@ -73,12 +73,16 @@ export class Native {
 		return `${this.directory}/log.d`
 	}
 
-	async start(): Promise<void> {
+	/** `lineOf`: the command that starts the shell of a container; `first`: what that shell is to do before anything else. */
+	async start(
+		lineOf = (_name: string): readonly string[] => ['unshare', ...NAMESPACES, 'sh', '-c', ENTER, 'sh', this.directory],
+		first = ':',
+	): Promise<void> {
 		await this.configure('')
 		for (const name of ['red', 'blue'] as const) {
-			const container = new Container(name, ['unshare', ...NAMESPACES, 'sh', '-c', ENTER, 'sh', this.directory])
+			const container = new Container(name, lineOf(name))
 			this[name] = container
-			await container.run(':')
+			await container.run(first)
 		}
 	}
 

@@ -17,7 +17,7 @@ export interface Row {
 }
 
 const COLOURS = { holds: 32, broken: 31, untried: 33 } as const
-const WORDS = { holds: 'isolated', broken: 'BROKEN', untried: 'not tried' } as const
+export const WORDS = { holds: 'isolated', broken: 'BROKEN', untried: 'not tried' } as const
 const coloured = process.stdout.isTTY && process.env['NO_COLOR'] === undefined
 
 function paint(text: string, colour: number): string {

@@ -29,8 +29,8 @@ export interface BundleSpec {
 	/** Path of a network namespace; one of its own otherwise. */
 	readonly network?: string
 	readonly annotations?: Readonly<Record<string, string>>
-	/** Standard error of the container goes nowhere unless it is wanted in a file. */
-	readonly log?: string
+	/** Whether it gets what a container needs to use the machine's kernel log: the device and CAP_SYSLOG. */
+	readonly kernelLog?: boolean
 }
 
 interface OciConfig {
@@ -45,7 +45,7 @@ interface OciConfig {
 	root: { path: string; readonly: boolean }
 	mounts: BundleMount[]
 	annotations?: Readonly<Record<string, string>>
-	linux: { namespaces: { type: string; path?: string }[]; resources: unknown }
+	linux: { namespaces: { type: string; path?: string }[]; resources: { devices: unknown[] }; devices?: unknown[] }
 }
 
 /** What Docker gives a container; runc's own template has three, too few for a web server or a database. */
@@ -102,13 +102,17 @@ export class Bundles {
 		config.process.noNewPrivileges = false
 		delete config.process.rlimits
 		for (const set of ['bounding', 'effective', 'permitted', 'inheritable'])
-			config.process.capabilities[set] = CAPABILITIES
+			config.process.capabilities[set] = spec.kernelLog === true ? [...CAPABILITIES, 'CAP_SYSLOG'] : CAPABILITIES
 		config.process.capabilities['ambient'] = []
 		if (spec.devLog !== undefined)
 			config.mounts.push({ destination: '/dev/log', source: spec.devLog, type: 'bind', options: ['bind'] })
 		for (const mount of spec.mounts ?? []) config.mounts.push({ type: 'bind', ...mount })
 		if (spec.network !== undefined)
 			for (const namespace of config.linux.namespaces) if (namespace.type === 'network') namespace.path = spec.network
+		if (spec.kernelLog === true) {
+			config.linux.devices = [{ path: '/dev/kmsg', type: 'c', major: 1, minor: 11, fileMode: 0o600, uid: 0, gid: 0 }]
+			config.linux.resources.devices.push({ allow: true, type: 'c', major: 1, minor: 11, access: 'rw' })
+		}
 		config.annotations = { 'pogs.name': this.id(spec.name), ...spec.annotations }
 		writeFileSync(path.join(bundle, 'config.json'), JSON.stringify(config))
 		return bundle

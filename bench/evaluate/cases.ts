@@ -2,9 +2,10 @@
 import type { EvaluationCase } from './case.ts'
 import { crash } from './cases/crash.ts'
 import { growth } from './cases/growth.ts'
+import { isolation } from './cases/isolation.ts'
 import { launch } from './cases/launch.ts'
 import { neighbour } from './cases/neighbour.ts'
 import { scale } from './cases/scale.ts'
 import { throughput } from './cases/throughput.ts'
 
-export const CASES: readonly EvaluationCase[] = [launch, throughput, scale, crash, neighbour, growth]
+export const CASES: readonly EvaluationCase[] = [isolation, launch, throughput, scale, crash, neighbour, growth]

@@ -177,8 +177,8 @@ const byPogs = async (bed: Bed, crowd: Bed, say: Evaluation['say']): Promise<Lin
 	const append: Point[] = []
 	const create: Point[] = []
 	const memory: Point[] = []
-	const empty = await residentKb(crowd.service)
 	let there = 0
+	let before = { pogs: 0, kb: Number.NaN }
 	for (const pogs of bed.quick ? [1, 8] : powers(1, 1024, 4)) {
 		say(`${pogs} POGs`)
 		const took: number[] = []
@@ -192,7 +192,10 @@ const byPogs = async (bed: Bed, crowd: Bed, say: Evaluation['say']): Promise<Lin
 		for (let turn = 0; turn <= bed.turns; turn++) costs.push((await newest?.cost('write')) ?? Number.NaN)
 		append.push({ x: pogs, y: summarise(costs.slice(1)) })
 		create.push({ x: pogs, y: summarise(took.slice(-16)) })
-		memory.push({ x: pogs, y: summarise([((await residentKb(crowd.service)) - empty) / pogs]) })
+		/* What the first adds is the service's warming up. */
+		const kb = await residentKb(crowd.service)
+		if (before.pogs > 0) memory.push({ x: pogs, y: summarise([(kb - before.kb) / (pogs - before.pogs)]) })
+		before = { pogs, kb }
 	}
 	return [
 		{ axis: 'POGs', name: 'append a record', order: 'flat', points: append },
