@@ -199,7 +199,7 @@ const logLoss: Problem = {
 		const left = await nativeRed.count(`has precious-${salt} /var/log/messages`)
 		return judge(
 			left === 1,
-			`blue logged 3,000 lines into the shared, bounded log: ${left} of 1 line of red left. The kernel log: not tried`,
+			`blue logged 2,000 lines into the shared, bounded log: ${left} of 1 line of red left. The kernel log: not tried`,
 		)
 	},
 	async pogs(scene) {

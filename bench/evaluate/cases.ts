@@ -1,5 +1,6 @@
 /** The cases, in the order of the document. */
 import type { EvaluationCase } from './case.ts'
+import { analysis } from './cases/analysis.ts'
 import { crash } from './cases/crash.ts'
 import { growth } from './cases/growth.ts'
 import { isolation } from './cases/isolation.ts'
@@ -8,4 +9,13 @@ import { neighbour } from './cases/neighbour.ts'
 import { scale } from './cases/scale.ts'
 import { throughput } from './cases/throughput.ts'
 
-export const CASES: readonly EvaluationCase[] = [isolation, launch, throughput, scale, crash, neighbour, growth]
+export const CASES: readonly EvaluationCase[] = [
+	isolation,
+	analysis,
+	launch,
+	throughput,
+	scale,
+	crash,
+	neighbour,
+	growth,
+]

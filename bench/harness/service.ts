@@ -76,6 +76,11 @@ export class Service {
 		return this.#answered('show', await this.#client.call('show', { params: { name } }))
 	}
 
+	/** Empties its views. */
+	async clear(name: string): Promise<void> {
+		this.#answered('clear', await this.#client.call('clear', { params: { name } }))
+	}
+
 	async remove(name: string): Promise<void> {
 		this.#answered('remove', await this.#client.call('remove', { params: { name } }))
 	}
