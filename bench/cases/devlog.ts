@@ -16,6 +16,7 @@ import type { Row } from '../harness/table.ts'
 
 const SENDERS = [1, 4] as const
 const MESSAGES = 100_000
+const FEW_MESSAGES = 2_000
 const ALL_MESSAGES = 1_000_000
 const TARGETS: Readonly<Partial<Record<SyslogPeerName, number>>> = { busybox: 1.2, rsyslog: 3, 'syslog-ng': 6 }
 
@@ -81,7 +82,8 @@ const measure = async (
 			bench.say(`${senders} sender(s) and receiver ${placement.name}`)
 			const contestants = [ours, ...others.map(([, receiver]) => receiver)].map(receiver => ({
 				name: receiver.name,
-				measure: () => intake(program, receiver, senders, MESSAGES, placement.client),
+				measure: () =>
+					intake(program, receiver, senders, bench.quick === true ? FEW_MESSAGES : MESSAGES, placement.client),
 			}))
 			const results = await interleave(contestants, bench.repeats)
 			const summary = results.get(ours.name)
@@ -125,9 +127,15 @@ export const devlog: Case = {
 			/* Warm: the first messages are compiled code's apprenticeship, for every contestant the same number. */
 			const others = peers.map(([key, peer]): [SyslogPeerName, Receiver] => [key, peerReceiver(peer)])
 			for (const receiver of [ours, ...others.map(([, receiver]) => receiver)])
-				await intake(program.path, receiver, 1, MESSAGES / 2, bench.placements[0]?.client)
+				await intake(
+					program.path,
+					receiver,
+					1,
+					bench.quick === true ? FEW_MESSAGES : MESSAGES / 2,
+					bench.placements[0]?.client,
+				)
 			rows.push(...(await measure(bench, program.path, ours, others)))
-			for (const senders of SENDERS) {
+			for (const senders of bench.quick === true ? [] : SENDERS) {
 				bench.say(`a million messages of ${senders} sender(s)`)
 				const rate = await intake(program.path, ours, senders, ALL_MESSAGES, bench.placements[0]?.client)
 				rows.push({

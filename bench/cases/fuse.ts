@@ -93,6 +93,7 @@ const startThroughNative = async (cpu: Cpu): Promise<Contestant | Missing> => {
 
 const measure = async (bench: Bench, program: string, servers: readonly Server[], placement: Place): Promise<Row[]> => {
 	const rows: Row[] = []
+	const seconds = bench.quick === true ? SECONDS / 10 : SECONDS
 	for (const { operation, what, onView } of OPERATIONS) {
 		bench.say(`${operation}, client and server ${placement.name}`)
 		const contestants = []
@@ -106,8 +107,8 @@ const measure = async (bench: Bench, program: string, servers: readonly Server[]
 			for (let rate = 0; ; count *= 2) {
 				rate = await operate(program, operation, target, count, placement.client)
 				account(count)
-				if (count / rate >= SECONDS / 2) {
-					count = Math.ceil(rate * SECONDS)
+				if (count / rate >= seconds / 2) {
+					count = Math.ceil(rate * seconds)
 					break
 				}
 			}

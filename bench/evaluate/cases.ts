@@ -6,6 +6,7 @@ import { growth } from './cases/growth.ts'
 import { isolation } from './cases/isolation.ts'
 import { launch } from './cases/launch.ts'
 import { neighbour } from './cases/neighbour.ts'
+import { peers } from './cases/peers.ts'
 import { scale } from './cases/scale.ts'
 import { throughput } from './cases/throughput.ts'
 
@@ -15,6 +16,7 @@ export const CASES: readonly EvaluationCase[] = [
 	launch,
 	throughput,
 	scale,
+	peers,
 	crash,
 	neighbour,
 	growth,

@@ -20,6 +20,8 @@ export interface Bench {
 	readonly server: Cpu
 	/** The first is the one that targets are held against; any other is told beside it. */
 	readonly placements: readonly Place[]
+	/** As little as shows that it works. */
+	readonly quick?: boolean
 	/** Progress, on standard error. */
 	readonly say: (text: string) => void
 }
