@@ -18,13 +18,13 @@ export interface SyslogPeer {
 	/** Messages it has stored; undefined when only their senders can tell. */
 	readonly count: (() => number) | undefined
 	/** A figure that grows with each message stored, had at less cost; 0 where there is none. */
-	progress(): number
+	readonly progress: () => number
 	/** The command that prints all messages it has. */
-	read(): string[]
+	readonly read: () => string[]
 	/** Forgets what it has: its output file is cut, or it is started anew. */
-	empty(): Promise<void>
+	readonly empty: () => Promise<void>
 	/** Starts it again in the same place, after it was killed. */
-	again(): Promise<void>
+	readonly again: () => Promise<void>
 	stop(): Promise<void>
 }
 

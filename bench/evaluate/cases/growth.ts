@@ -70,7 +70,7 @@ class Bed {
 	/** All points of a line in turns, the first turn not counted. */
 	async line(points: readonly { x: number; measure: () => Promise<number> }[]): Promise<Point[]> {
 		const contestants: Contestant[] = points.map(({ x, measure }) => ({ name: String(x), measure }))
-		for (const { measure } of contestants) await measure()
+		for (const each of contestants) await each.measure()
 		const results = await inTurns(contestants, this.turns)
 		return points.map(({ x }) => ({ x, y: of(results, String(x)) }))
 	}
