@@ -70,7 +70,8 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 		void shard.ask('policy', { devkmsg, passthrough, defaultConf, maxRingBytes })
 	})
 	const stagingPath = transport === 'kernel' ? `${runDir}/staging` : null
-	if (before === undefined) rmSync(`${runDir}/staging`, { force: true })
+	if (before === undefined)
+		for (const name of ['staging', 'staging-calls']) rmSync(`${runDir}/${name}`, { force: true })
 	const shard = new ShardClient(
 		{ transport, policy: policy.current, pogctl: readFileSync(POGCTL_INSIDE), notifySocket, stagingPath },
 		event => {
@@ -157,7 +158,7 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 				await service.close()
 				closeControl(runDir)
 				removeSyslogDoor(runDir)
-				rmSync(`${runDir}/staging`, { force: true })
+				for (const name of ['staging', 'staging-calls']) rmSync(`${runDir}/${name}`, { force: true })
 				close(lock)
 			},
 		},

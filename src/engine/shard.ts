@@ -17,6 +17,7 @@ import { Staging } from '../ingest/staging.ts'
 import { openPidfd } from '../sys/processes.ts'
 import { userNamespaceOf } from '../syslog2/caller.ts'
 import type { ContainerProcess } from '../attach/container-process.ts'
+import { CALL_JOURNAL_BYTES } from '../syslog2/call-journal.ts'
 import { SyslogDesk } from '../syslog2/syslog-calls.ts'
 import { ControlTree } from '../vfs/control-tree.ts'
 import type { PogTree } from '../vfs/pog-tree.ts'
@@ -78,7 +79,9 @@ export class Shard {
 			resized: (id, textBytes) => this.#tell({ event: 'resized', id, textBytes }),
 			staging: new Staging(limits.datagramBytes, sizeBytes => stagingMemory(data.stagingPath, sizeBytes)),
 			pogctl: data.pogctl,
-			desk: new SyslogDesk(),
+			desk: new SyslogDesk(
+				stagingMemory(data.stagingPath === null ? null : `${data.stagingPath}-calls`, CALL_JOURNAL_BYTES),
+			),
 			fdStore: new FdStore(data.notifySocket, message =>
 				this.#tell({ event: 'log', level: 'error', message, fields: {} }),
 			),
@@ -299,6 +302,7 @@ export class Shard {
 		if (served.link.endpoint !== null) this.#reactor.add(served.link.endpoint, served.account)
 		this.#reactor.add(served.log, served.account)
 		for (const { name, fd } of served.inheritedListeners) this.#takeListener(served, name, fd, served.pid)
+		served.syslog.recover()
 		return describePog(served.pog)
 	}
 
@@ -341,8 +345,9 @@ export class Shard {
 	}
 
 	#takeListener({ syslog, account }: ServedPog, name: string, fd: number, pid: number): void {
-		this.#listeners = Math.max(this.#listeners, Number(name.slice(name.lastIndexOf('-') + 1)))
-		const listener = syslog.listen(fd, userNamespaceOf(pid), closed => {
+		const number = Number(name.slice(name.lastIndexOf('-') + 1))
+		this.#listeners = Math.max(this.#listeners, number)
+		const listener = syslog.listen(fd, number, userNamespaceOf(pid), closed => {
 			this.#reactor.remove(closed)
 			this.#context.fdStore.forget(name)
 		})

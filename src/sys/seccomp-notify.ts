@@ -6,6 +6,7 @@
  * allocated a call; the call received last is read from this object's fields until the next `receive`.
  */
 import { EAGAIN, EINTR, ENOENT } from '../lib/errno.ts'
+import type { Memory } from '../lib/memory.ts'
 import { ioctl } from './io.ts'
 import { bind, result } from './libc.ts'
 import { allocate } from './memory.ts'
@@ -32,6 +33,8 @@ const ID_WORD = 48
 /** struct pollfd: fd i32, events i16, revents i16. */
 const POLL_AT = 224
 const POLL_WORD = 56
+/** What reading and answering calls takes. */
+export const NOTIFICATION_BYTES = 256
 
 /** Names a call that waits for its answer: a 64-bit cookie in two halves. */
 export interface NotifyId {
@@ -41,9 +44,22 @@ export interface NotifyId {
 
 /** What one listener reads calls with, for all its descriptors. */
 export class Notifications {
-	readonly #memory = allocate(4096)
-	readonly #words = new Uint32Array(this.#memory.buffer)
-	readonly #signed = new Int32Array(this.#memory.buffer)
+	readonly #memory: Memory
+	readonly #words: Uint32Array
+	readonly #signed: Int32Array
+
+	/** `memory`: NOTIFICATION_BYTES at least. What an earlier process received into it is in the fields. */
+	constructor(memory: Memory = allocate(NOTIFICATION_BYTES)) {
+		this.#memory = memory
+		this.#words = new Uint32Array(memory.buffer, 0, NOTIFICATION_BYTES / 4)
+		this.#signed = new Int32Array(memory.buffer, 0, NOTIFICATION_BYTES / 4)
+	}
+
+	/** The call received last needs no more attention: the fields say that there is none. */
+	forget(): void {
+		this.#words[NOTIF.idLow] = 0
+		this.#words[NOTIF.idHigh] = 0
+	}
 
 	/** Asks for the quicker way of waking callers; kernels before 6.6 have none. */
 	prepare(fd: number): void {

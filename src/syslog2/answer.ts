@@ -3,7 +3,7 @@
  * Source: check_syslog_permissions, do_syslog, syslog_print and syslog_print_all of kernel/printk/printk.c (v6.12).
  *
  * Invariant: nothing changes here. A call can be taken back by a signal until its answer was accepted, so every change
- * is in `settle`, which is called after that: a read that was interrupted has lost nothing, and a CLEAR that was not answered
+ * is an `effect`, put into force after that (and written down before, because the process may die between the two): a read that was interrupted has lost nothing, and a CLEAR that was not answered
  * has cleared nothing. Two differences follow, both in favour of the caller: a buffer that cannot be written (EFAULT) consumes
  * no record and moves no clear point; the kernel does both.
  */
@@ -27,17 +27,35 @@ export interface Delivery {
 	value(copiedBytes: number): number
 }
 
+/** What a call changes, as plain numbers. */
+export interface Effect {
+	readonly kind: number
+	readonly a: number
+	readonly b: number
+}
+
+const EFFECT = { read: 1, clear: 2, consoleOff: 3, consoleOn: 4, consoleLevel: 5 } as const
+
+/** Puts an effect into force; a second time it makes no difference. */
+export function apply({ kind, a, b }: Effect, { log, pog: { printk } }: KmsgText): void {
+	if (kind === EFFECT.read) log.setShared(a, b)
+	else if (kind === EFFECT.clear) log.clearSeq = a
+	else if (kind === EFFECT.consoleOff) printk.consoleOff()
+	else if (kind === EFFECT.consoleOn) printk.consoleOn()
+	else if (kind === EFFECT.consoleLevel) printk.setConsoleLevel(a)
+}
+
 export type Answer =
 	| {
 			/** A count or a negative errno. */
 			readonly value: number
-			/** The caller has its answer: do what the call asks for. */
-			settle?(): void
+			/** What the call asks for, once the caller has its answer. */
+			readonly effect?: Effect
 	  }
 	| {
 			readonly delivery: Delivery
 			/** `value`: what `delivery.value` said. */
-			settle(value: number): void
+			effect(value: number): Effect | undefined
 	  }
 	| 'wait'
 
@@ -50,7 +68,7 @@ const INVALID: Answer = { value: -EINVAL }
 
 /** `privileged` is asked only when it matters, and before anything else, as the kernel does. */
 export function answer(call: SyslogCall, text: KmsgText, privileged: () => boolean): Answer {
-	const { pog, log } = text
+	const { pog } = text
 	const { printk } = pog
 	const action = actionOf(call.type)
 	if ((printk.dmesgRestrict !== 0 || action?.free !== true) && !privileged()) return REFUSED
@@ -71,14 +89,14 @@ export function answer(call: SyslogCall, text: KmsgText, privileged: () => boole
 		case 'READ_CLEAR':
 			return readAll(call.len, text, true)
 		case 'CLEAR':
-			return { value: 0, settle: () => void (log.clearSeq = pog.ring.headSeq) }
+			return { value: 0, effect: { kind: EFFECT.clear, a: pog.ring.headSeq, b: 0 } }
 		case 'CONSOLE_OFF':
-			return { value: 0, settle: () => printk.consoleOff() }
+			return { value: 0, effect: { kind: EFFECT.consoleOff, a: 0, b: 0 } }
 		case 'CONSOLE_ON':
-			return { value: 0, settle: () => printk.consoleOn() }
+			return { value: 0, effect: { kind: EFFECT.consoleOn, a: 0, b: 0 } }
 		case 'CONSOLE_LEVEL':
 			if (!PrintkSettings.takesLevel(call.len)) return INVALID
-			return { value: 0, settle: () => printk.setConsoleLevel(call.len) }
+			return { value: 0, effect: { kind: EFFECT.consoleLevel, a: call.len, b: 0 } }
 		case 'SIZE_UNREAD':
 			return { value: text.unreadBytes }
 		case 'SIZE_BUFFER':
@@ -99,10 +117,10 @@ function read(len: number, text: KmsgText): Answer {
 				return wholeBytes > 0 ? wholeBytes : -EFAULT
 			},
 		},
-		settle: value => {
-			if (value <= 0) return
+		effect: value => {
+			if (value <= 0) return undefined
 			const { seq, partial, wholeBytes } = text.after(stretch, value)
-			text.log.setShared(seq, partial + value - wholeBytes)
+			return { kind: EFFECT.read, a: seq, b: partial + value - wholeBytes }
 		},
 	}
 }
@@ -112,8 +130,6 @@ function readAll(len: number, text: KmsgText, clear: boolean): Answer {
 	const end = text.pog.ring.headSeq
 	return {
 		delivery: { stretch, value: copied => (copied < stretch.sizeBytes ? -EFAULT : copied) },
-		settle: value => {
-			if (clear && value >= 0) text.log.clearSeq = end
-		},
+		effect: value => (clear && value >= 0 ? { kind: EFFECT.clear, a: end, b: 0 } : undefined),
 	}
 }

@@ -7,30 +7,44 @@
  * system call. A waiting call is answered at most once; one that a signal took away is forgotten when its thread calls
  * again, when a record comes, or when too many wait.
  */
-import { EFAULT, ENOMEM, ENOSYS } from '../lib/errno.ts'
+import { EFAULT, EIO, ENOMEM, ENOSYS } from '../lib/errno.ts'
 import type { Memory } from '../lib/memory.ts'
 import type { Pog } from '../pog/pog.ts'
+import { type Cell, kindOf, noteOf, publish } from '../ring/cells.ts'
+import { CELL_KIND } from '../ring/state-layout.ts'
 import { close } from '../sys/io.ts'
 import { allocate } from '../sys/memory.ts'
 import { ProcessMemory } from '../sys/process-memory.ts'
 import { isSyslogCall } from '../sys/seccomp.ts'
-import { Notifications, type NotifyId } from '../sys/seccomp-notify.ts'
-import { answer, type Delivery, type SyslogCall } from './answer.ts'
+import type { Notifications, NotifyId } from '../sys/seccomp-notify.ts'
+import { answer, apply, type Delivery, type SyslogCall } from './answer.ts'
+import { CallJournal } from './call-journal.ts'
 import { Callers } from './caller.ts'
 import { KmsgText } from './kmsg-text.ts'
 
 /** What all POGs of a thread answer calls with. */
 export class SyslogDesk {
-	readonly notifications = new Notifications()
+	readonly journal: CallJournal
 	readonly memory = new ProcessMemory()
 	readonly callers = new Callers()
 	/** Text on its way to a caller. */
 	readonly scratch: Memory = allocate(64 * 1024)
+
+	/** `memory`: for the call that is being answered, where it survives this process. */
+	constructor(memory?: Memory) {
+		this.journal = new CallJournal(memory)
+	}
+
+	get notifications(): Notifications {
+		return this.journal.notifications
+	}
 }
 
 /** One descriptor that calls come from. */
 export interface Listener {
 	readonly fd: number
+	/** Its number among those of its POG, for a later engine too. */
+	readonly number: number
 	/** The user namespace that capabilities count in. */
 	readonly userNamespace: string
 	turn(units: number): number
@@ -41,7 +55,11 @@ export interface Listener {
 interface WaitingCall extends NotifyId, SyslogCall {
 	readonly listener: Listener
 	readonly tid: number
+	/** Where it is kept while it waits. */
+	cell: Cell | null
 }
+
+const SEVERITY_ERR = 3
 
 /** A large ring makes long answers: then others have their turn after each. */
 const TURN_MS = 0.5
@@ -70,9 +88,10 @@ export class SyslogCalls {
 	}
 
 	/** Serves the calls of a descriptor, which is ours from now on. `onClose` is told before it is closed. */
-	listen(fd: number, userNamespace: string, onClose: (listener: Listener) => void): Listener {
+	listen(fd: number, number: number, userNamespace: string, onClose: (listener: Listener) => void): Listener {
 		const listener: Listener = {
 			fd,
+			number,
 			userNamespace,
 			turn: units => this.#turn(listener, units),
 			over: () => this.#close(listener),
@@ -90,36 +109,94 @@ export class SyslogCalls {
 
 	#close(listener: Listener): void {
 		if (!this.listeners.delete(listener)) return
-		for (const [tid, call] of this.#waiting) if (call.listener === listener) this.#waiting.delete(tid)
+		for (const [tid, call] of this.#waiting) if (call.listener === listener) this.#forget(tid)
 		listener.onClose()
 		close(listener.fd)
 	}
 
 	#turn(listener: Listener, units: number): number {
-		const { notifications } = this.#desk
+		const { journal } = this.#desk
 		const until = performance.now() + TURN_MS
 		for (let done = 0; done < units; done++) {
 			if (done > 0 && performance.now() > until) return done
-			const received = notifications.receive(listener.fd)
+			const received = journal.receive(listener.fd, this.#pog.id, listener.number)
 			if (received < 0) return done > 0 ? done : received
 			if (received === 0) return done
-			const { tid, arch, nr } = notifications
-			const call: WaitingCall = {
-				listener,
-				tid,
-				idLow: notifications.idLow,
-				idHigh: notifications.idHigh,
-				type: notifications.intArgument(0),
-				buffer: notifications.lowArgument(1) + notifications.highArgument(1) * 2 ** 32,
-				len: notifications.intArgument(2),
-			}
-			// What the thread waited for before, a signal took away.
-			this.#waiting.delete(tid)
-			if (isSyslogCall(arch, nr)) this.#obey(call)
-			// A filter that was changed behind our back sends what only the kernel can do.
-			else notifications.send(listener.fd, call, -ENOSYS)
+			this.#serve(listener)
 		}
 		return units
+	}
+
+	/** The call received last. */
+	#serve(listener: Listener): void {
+		const { notifications } = this.#desk
+		const { tid, arch, nr } = notifications
+		const call: WaitingCall = {
+			listener,
+			tid,
+			idLow: notifications.idLow,
+			idHigh: notifications.idHigh,
+			type: notifications.intArgument(0),
+			buffer: notifications.lowArgument(1) + notifications.highArgument(1) * 2 ** 32,
+			len: notifications.intArgument(2),
+			cell: null,
+		}
+		// What the thread waited for before, a signal took away.
+		this.#forget(tid)
+		if (isSyslogCall(arch, nr)) this.#obey(call)
+		// A filter that was changed behind our back sends what only the kernel can do.
+		else notifications.send(listener.fd, call, -ENOSYS)
+		notifications.forget()
+		this.#pog.flush()
+	}
+
+	/** Goes on with the calls that an earlier engine took and did not answer. After every `listen`. */
+	recover(): void {
+		const { journal, notifications } = this.#desk
+		const byNumber = new Map([...this.listeners].map(listener => [listener.number, listener]))
+		const { unsettled } = journal
+		if (unsettled?.pog === this.#pog.id) {
+			const waits = [...this.listeners].some(({ fd }) => notifications.isValid(fd, unsettled.id))
+			if (!waits) apply(unsettled.effect, this.#text)
+			journal.settled()
+		}
+		for (const cell of this.#pog.cells) {
+			if (kindOf(cell) !== CELL_KIND.syslogCall) continue
+			const listener = byNumber.get(noteOf(cell))
+			const call = listener === undefined ? undefined : callIn(cell, listener)
+			if (call !== undefined && notifications.isValid(call.listener.fd, call)) this.#waiting.set(call.tid, call)
+			else this.#pog.cells.give(cell)
+		}
+		const left = byNumber.get(journal.left(this.#pog.id) ?? -1)
+		if (left !== undefined && !this.#isWaiting(notifications)) {
+			if (notifications.isValid(left.fd, notifications)) {
+				if (journal.countDeath()) this.#refuse(left)
+				else this.#serve(left)
+			}
+		}
+		this.#wake()
+	}
+
+	#isWaiting({ idLow, idHigh }: NotifyId): boolean {
+		for (const call of this.#waiting.values()) if (call.idLow === idLow && call.idHigh === idHigh) return true
+		return false
+	}
+
+	/** The engine died with this call twice. */
+	#refuse({ fd }: Listener): void {
+		const { notifications } = this.#desk
+		notifications.send(fd, notifications, -EIO)
+		notifications.forget()
+		this.#pog.ledger.drop('refused')
+		this.#pog.tell(SEVERITY_ERR, 'A call of syslog(2) is refused with EIO: the log service ended twice with it')
+	}
+
+	/** A call waits no more. */
+	#forget(tid: number): void {
+		const call = this.#waiting.get(tid)
+		if (call === undefined) return
+		this.#waiting.delete(tid)
+		if (call.cell !== null) this.#pog.cells.give(call.cell)
 	}
 
 	#obey(call: WaitingCall): void {
@@ -132,8 +209,11 @@ export class SyslogCalls {
 		const found = answer(call, this.#text, privileged)
 		if (found === 'wait') return 'wait'
 		const value = 'delivery' in found ? this.#deliver(call, found.delivery) : found.value
-		const { notifications } = this.#desk
-		if (value !== undefined && notifications.send(call.listener.fd, call, value) === 0) found.settle?.(value)
+		if (value === undefined) return 'answered'
+		const { journal } = this.#desk
+		const effect = typeof found.effect === 'function' ? found.effect(value) : found.effect
+		if (journal.send(call.listener.fd, call, value, effect) === 0 && effect !== undefined) apply(effect, this.#text)
+		journal.settled()
 		return 'answered'
 	}
 
@@ -165,18 +245,27 @@ export class SyslogCalls {
 	/** Keeps a READ until a record comes. */
 	#wait(call: WaitingCall): void {
 		if (this.#waiting.size >= this.#pog.limits.pendingReads) this.#makeRoom()
+		call.cell = this.#keep(call)
 		this.#waiting.set(call.tid, call)
+	}
+
+	#keep(call: WaitingCall): Cell | null {
+		const cell = this.#pog.cells.take()
+		if (cell === undefined) return null
+		const { idLow, idHigh, tid, type, buffer, len, listener } = call
+		cell.floats.set([idLow, idHigh, tid, type, buffer, len], cell.at + 1)
+		publish(cell, CELL_KIND.syslogCall, listener.number)
+		return cell
 	}
 
 	/** Forgets who waits no more; if all do, the oldest one has waited long enough. */
 	#makeRoom(): void {
 		const { notifications } = this.#desk
 		const before = this.#waiting.size
-		for (const [tid, call] of this.#waiting)
-			if (!notifications.isValid(call.listener.fd, call)) this.#waiting.delete(tid)
+		for (const [tid, call] of this.#waiting) if (!notifications.isValid(call.listener.fd, call)) this.#forget(tid)
 		if (this.#waiting.size < before) return
 		for (const [tid, call] of this.#waiting) {
-			this.#waiting.delete(tid)
+			this.#forget(tid)
 			notifications.send(call.listener.fd, call, -ENOMEM)
 			return
 		}
@@ -187,7 +276,14 @@ export class SyslogCalls {
 		if (this.#waiting.size === 0) return
 		for (const [tid, call] of this.#waiting) {
 			if (this.#answer(call, CHECKED) === 'wait') return
-			this.#waiting.delete(tid)
+			this.#forget(tid)
 		}
 	}
+}
+
+/** The call that a cell is about. */
+function callIn(cell: Cell, listener: Listener): WaitingCall {
+	const { floats, at } = cell
+	const [idLow = 0, idHigh = 0, tid = 0, type = 0, buffer = 0, len = 0] = floats.subarray(at + 1)
+	return { listener, tid, idLow, idHigh, type, buffer, len, cell }
 }

@@ -20,7 +20,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 	fuse: ['sys', 'lib'],
 	vfs: ['fuse', 'pog', 'record', 'ring', 'lib'],
 	ingest: ['pog', 'record', 'sys', 'lib'],
-	syslog2: ['pog', 'record', 'sys', 'lib'],
+	syslog2: ['pog', 'record', 'ring', 'sys', 'lib'],
 	// `pogctl logs --facility` names facilities and severities as configurations do.
 	control: ['pog', 'metrics', 'conf', 'record', 'lib'],
 	attach: ['pog', 'control', 'sys', 'lib'],

@@ -6,7 +6,7 @@ import test from 'ava'
 import fc from 'fast-check'
 import { EFAULT, EINVAL, EPERM } from '../../src/lib/errno.ts'
 import { ACTIONS } from '../../src/syslog2/actions.ts'
-import { answer } from '../../src/syslog2/answer.ts'
+import { answer, apply } from '../../src/syslog2/answer.ts'
 import { KmsgText } from '../../src/syslog2/kmsg-text.ts'
 import { newPog, type TestPog, withPog } from '../helpers/pogs.ts'
 
@@ -41,7 +41,7 @@ function call(on: TestPog, type: number, len: number, how: Circumstances = {}): 
 	})
 	if (found === 'wait') return { value: 'wait', bytes: '', asked }
 	if (!('delivery' in found)) {
-		if (accepted) found.settle?.()
+		if (accepted && found.effect !== undefined) apply(found.effect, text)
 		return { value: found.value, bytes: '', asked }
 	}
 	const target = new Uint8Array(how.scratch ?? 4096)
@@ -52,7 +52,8 @@ function call(on: TestPog, type: number, len: number, how: Circumstances = {}): 
 		return some
 	})
 	const value = found.delivery.value(copied)
-	if (accepted) found.settle(value)
+	const effect = found.effect(value)
+	if (accepted && effect !== undefined) apply(effect, text)
 	return { value, bytes: value > 0 ? bytes.slice(0, value) : '', asked }
 }
 
