@@ -114,6 +114,11 @@ test-runtimes: build ## every container runtime, one table (root; installs them 
 	@echo '-- container runtimes'
 	@WRITE=$(WRITE) sh test/runtimes/run.sh $(DRIVERS)
 
+.PHONY: soak-starts
+soak-starts: build ## containers one after the other: what the service holds as they come and go (STARTS=1000, RUNTIME=runc)
+	@POGS_TEST_DIST=1 POGS_STARTS=$(or $(STARTS),1000) npx ava --config ava.e2e.config.js --timeout 30m \
+		--match '$(or $(RUNTIME),runc): * starts leave nothing behind' test/e2e/starts.test.ts
+
 .PHONY: tiny
 tiny: $(MODULES) ## unit tests with every bound at its smallest
 	@POGS_LIMITS=tiny npx ava $(AVA_FLAGS) $(FILES)
