@@ -11,16 +11,18 @@ import os from 'node:os'
 import { parseArgs } from 'node:util'
 import { append } from './cases/append.ts'
 import { cat } from './cases/cat.ts'
+import { containers } from './cases/containers.ts'
 import { devlog } from './cases/devlog.ts'
 import { dmesg } from './cases/dmesg.ts'
 import { fuse } from './cases/fuse.ts'
 import { memory } from './cases/memory.ts'
+import { start } from './cases/start.ts'
 import type { Bench, Case } from './harness/case.ts'
 import { usableCpus } from './harness/process.ts'
 import { Service } from './harness/service.ts'
 import { formatTable, holds, type Row } from './harness/table.ts'
 
-const CASES: readonly Case[] = [fuse, devlog, cat, dmesg, append, memory]
+const CASES: readonly Case[] = [fuse, devlog, cat, dmesg, append, memory, start, containers]
 
 const usage = (text: string): never => {
 	console.error(`bench: ${text}`)

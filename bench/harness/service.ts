@@ -44,7 +44,8 @@ export class Service {
 
 	/** Starts a service on one CPU, with more options and more lines of policy if any; throws when it does not come up. */
 	static async start(cpu: Cpu, more: readonly string[] = [], policy = ''): Promise<Service> {
-		const runDir = mkdtempSync('/tmp/pogs-bench-')
+		/* In memory, as /run is. */
+		const runDir = mkdtempSync(existsSync('/dev/shm') ? '/dev/shm/pogs-bench-' : '/tmp/pogs-bench-')
 		/* The benchmark is one writer of many records on one open description: the kernel's rate limit would drop them. */
 		const etcDir = path.join(runDir, 'etc')
 		mkdirSync(etcDir)

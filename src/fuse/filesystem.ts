@@ -208,6 +208,11 @@ export interface Filesystem {
 	fallocate(node: NodeId, handle: HandleId, offset: number, length: number, mode: number): number
 	/** The kernel gave up waiting for a pending read: the transport has already answered EINTR. */
 	interrupted(request: RequestId): void
+	/**
+	 * Is this pending request answered soon whatever happens, so that a signal need not end it? A caller that cannot bear EINTR is
+	 * spared it; one that is killed goes when it is answered. Left out: never.
+	 */
+	goesOn?(request: RequestId): boolean
 	/** The connection is gone: nothing will be asked any more. */
 	destroy(): void
 }

@@ -272,7 +272,7 @@ export class Session implements Connection, Protocol {
 
 	interrupt(request: RequestId): void {
 		const uniqueHigh = this.#pending.get(request)
-		if (uniqueHigh === undefined) return
+		if (uniqueHigh === undefined || this.#filesystem.goesOn?.(request)) return
 		this.#pending.delete(request)
 		this.counters.interrupted++
 		const sent = this.#workspace.late.sendStruct(this.fd, request, uniqueHigh, -EINTR, 0)

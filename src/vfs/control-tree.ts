@@ -7,7 +7,7 @@
  * `meet`, and it costs no process.
  *
  * Commands are carried out elsewhere and answered later; a read waits for the answer. Invariant: each command is answered
- * once, to the description that wrote it or the reader of the link; one that is gone first is forgotten.
+ * once, to the description that wrote it or the reader of the link; a description that is gone first is forgotten.
  */
 import type {
 	Attr,
@@ -199,7 +199,15 @@ export class ControlTree extends SealedTree {
 
 	interrupted(request: number): void {
 		for (const open of this.#open) if (open.request === request) open.request = 0
-		for (const [command, waiting] of this.#meetings) if (waiting === request) this.#meetings.delete(command)
+	}
+
+	/**
+	 * A meeting takes no longer than an attach may. Go's runtime sends its threads signals at any time, and its connect(2) takes EINTR
+	 * for "in progress" and then waits for ever.
+	 */
+	goesOn(request: RequestId): boolean {
+		for (const waiting of this.#meetings.values()) if (waiting === request) return true
+		return false
 	}
 
 	release(_node: NodeId, handle: HandleId): void {

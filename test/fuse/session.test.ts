@@ -150,19 +150,29 @@ test('a pending read is answered later, once', t => {
 	device.close()
 })
 
+// FUSE_INTERRUPT: 48 bytes, opcode 36, unique 7 (odd), then the unique of its target.
+function interrupt(target: string): Buffer {
+	const header = requestOf('lookup').subarray(0, HEADER_BYTES)
+	const bytes = Buffer.concat([header, Buffer.from(target, 'hex')])
+	bytes.writeUInt32LE(48, 0)
+	bytes.writeUInt32LE(36, 4)
+	return bytes
+}
+
+test('an interrupt does not end a read that the tree will answer soon', t => {
+	const { device, exchange, calls, session } = start({ read: () => PENDING, goesOn: () => true })
+	exchange(requestOf('read-resent'))
+	t.deepEqual(exchange(interrupt('0600000000000080')), [])
+	t.is(session.pendingReads, 1)
+	t.deepEqual(calls, [])
+	device.close()
+})
+
 test('an interrupt ends a pending read with EINTR, and any other read not at all', t => {
 	const { device, exchange, calls, session } = start({
 		read: ({ handle }) => (handle === 9 ? PENDING : 0),
 	})
 	exchange(requestOf('read-resent'))
-	// FUSE_INTERRUPT: 48 bytes, opcode 36, unique 7 (odd), then the unique of its target.
-	const interrupt = (target: string): Buffer => {
-		const header = requestOf('lookup').subarray(0, HEADER_BYTES)
-		const bytes = Buffer.concat([header, Buffer.from(target, 'hex')])
-		bytes.writeUInt32LE(48, 0)
-		bytes.writeUInt32LE(36, 4)
-		return bytes
-	}
 	t.deepEqual(exchange(interrupt('0800000000000000')), [])
 	t.is(session.pendingReads, 1)
 	const replies = exchange(interrupt('0600000000000080'))
