@@ -127,6 +127,10 @@ tiny: $(MODULES) ## unit tests with every bound at its smallest
 fuzz: $(MODULES) ## every input fuzzed for MINUTES=10 (TARGETS="ring-files conf", SEED=1; finds are kept in fuzz-finds/)
 	@MINUTES=$${MINUTES:-10} node --import=tsx test/fuzz/main.ts
 
+.PHONY: soak
+soak: build ## everything at once for MINUTES=60, and whether anything grows (root; KILL=1 kills the engine too, OUT=FILE for the curve)
+	@MINUTES=$${MINUTES:-60} node --import=tsx test/soak/main.ts
+
 .PHONY: cover
 cover: $(MODULES) ## coverage of the unit tests, in coverage/
 	@npx c8 --src src --reporter text --reporter html npx ava $(AVA_FLAGS) $(FILES)
