@@ -2,7 +2,7 @@
  * The engine of pogshim: its signals and exit codes. One that takes over from another has no time: its data plane starts first,
  * and its options were found good before.
  */
-import { raisePriority } from '../engine/priority.ts'
+import { raiseMainThread } from '../engine/priority.ts'
 import { startShardThread } from '../engine/shard-worker.ts'
 import { acceptedOptions } from './accepted-options.ts'
 
@@ -13,7 +13,7 @@ const takesOver = Number(process.env['LISTEN_FDS'] ?? 0) > 0
 const options = takesOver ? acceptedOptions(argv, process.env) : (await import('./pogshim-words.ts')).parseWords(argv)
 const keeper = process.env['POGS_KEEPER']
 delete process.env['POGS_KEEPER']
-raisePriority(Number(keeper ?? process.pid))
+raiseMainThread()
 const shardThread = takesOver && options.transport === 'kernel' ? startShardThread() : undefined
 
 const { takeUpbringing } = await import('../engine/fd-store.ts')
@@ -26,6 +26,7 @@ const started = await serve({
 	...options,
 	log,
 	shardThread,
+	leader: Number(keeper ?? process.pid),
 	upbringing: takeUpbringing(process.env, process.pid),
 	onFatal(cause) {
 		log('error', 'the data plane ended', { cause: String(cause instanceof Error ? cause.stack : cause) })

@@ -140,12 +140,24 @@ leaf(program, 'uninstall', 'take POGs out of the configuration of an engine', 'p
 		exit.code = await uninstall(contextOf(command), engine, options)
 	})
 
-leaf(program, 'doctor', 'what this host can do for POGs and what is missing, with the remedy', 'pogctl doctor').action(
-	async (_options: unknown, command: Command) => {
-		const { doctor } = await import('../control/command/doctor.ts')
-		exit.code = await doctor(contextOf(command))
-	},
+leaf(
+	program,
+	'doctor',
+	'what this host can do for POGs and what is missing, with the remedy',
+	'pogctl doctor',
+	'pogctl doctor --isolation',
 )
+	.option('--isolation', 'show that no container reads the log of another one or of the host: docs/security.md')
+	.action(async ({ isolation }: { isolation?: boolean }, command: Command) => {
+		const context = contextOf(command)
+		if (isolation === true) {
+			const { doctorIsolation } = await import('../control/command/isolation.ts')
+			exit.code = await doctorIsolation(context)
+			return
+		}
+		const { doctor } = await import('../control/command/doctor.ts')
+		exit.code = await doctor(context)
+	})
 
 const conf = withGlobals(program.command('conf')).description('read, set, edit and check the syslog.conf of a POG')
 

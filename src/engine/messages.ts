@@ -101,6 +101,8 @@ export type ShardEvent =
 /** What a shard's thread starts with. */
 export interface ShardData {
 	transport: Transport
+	/** The process that was started as the service. */
+	leader: number
 	/** Written to by the main thread to wake the shard. */
 	wakeFd: number
 	policy: PogPolicy

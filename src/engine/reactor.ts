@@ -100,8 +100,14 @@ export class Reactor implements Loop {
 	#resting: Seat[] = []
 	/** performance.now() at the end of the last turn. */
 	#nowMs = 0
+	readonly #onContended: () => void
 	/** Due times are milliseconds of performance.now(). */
 	readonly #timers: { everyMs: number; dueMs: number; run: () => void }[] = []
+
+	/** `onContended`: told now and then while several accounts have work at once. */
+	constructor(onContended: () => void = () => {}) {
+		this.#onContended = onContended
+	}
 
 	add(endpoint: Endpoint, account = new Account()): void {
 		const key = this.#free.pop() ?? this.#seats.length
@@ -236,7 +242,13 @@ export class Reactor implements Loop {
 				for (const warm of this.#warm) warm.ready = true
 			}
 		}
+		if (this.#isContended()) this.#onContended()
 		this.#cool(seat => seat.ready || seat.worked)
+	}
+
+	#isContended(): boolean {
+		const first = this.#warm.find(seat => seat.ready)
+		return first !== undefined && this.#warm.some(seat => seat.ready && seat.account !== first.account)
 	}
 
 	/** Leaves those to epoll that have nothing to do. */

@@ -26,6 +26,8 @@ export interface ServeOptions {
 	runDir: string
 	etcDir: string
 	transport: Transport
+	/** The process that was started as the service: ours, or our keeper's. */
+	leader: number
 	log: Log
 	/** What the keeper gave us. */
 	upbringing: Upbringing
@@ -73,7 +75,14 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 	if (before === undefined)
 		for (const name of ['staging', 'staging-calls']) rmSync(`${runDir}/${name}`, { force: true })
 	const shard = new ShardClient(
-		{ transport, policy: policy.current, pogctl: readFileSync(POGCTL_INSIDE), notifySocket, stagingPath },
+		{
+			transport,
+			leader: options.leader,
+			policy: policy.current,
+			pogctl: readFileSync(POGCTL_INSIDE),
+			notifySocket,
+			stagingPath,
+		},
 		event => {
 			if (event.event === 'hostCommand') void obey(event.command, event.line)
 			else if (event.event === 'introduced') void lifecycle.introduced(event.id, event.pid)

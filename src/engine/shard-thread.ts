@@ -1,11 +1,14 @@
 /** Entry of a shard's thread: takes its port and what it starts with from its first message, and serves. */
 import { type MessagePort, parentPort } from 'node:worker_threads'
 import type { ShardData } from './messages.ts'
+import { Priority } from './priority.ts'
 import { Reactor } from './reactor.ts'
 import { Shard } from './shard.ts'
 
 parentPort?.once('message', ({ port, data }: { port: MessagePort; data: ShardData }) => {
-	const reactor = new Reactor()
+	const priority = new Priority(data.leader)
+	const reactor = new Reactor(() => priority.note())
+	reactor.every(1000, () => priority.tick())
 	new Shard(port, data, reactor).ready()
 	reactor.run()
 	port.close()

@@ -10,10 +10,10 @@ import type { ServiceInfo } from '../service.ts'
 import { ENGINES } from './install-engines.ts'
 import { findProgram } from './install.ts'
 
-export type CheckState = 'ok' | 'note' | 'missing'
+export type CheckState = 'ok' | 'note' | 'missing' | 'leak'
 
 export interface CheckResult {
-	/** `missing`: POGs do not work; `note`: they work, with less. */
+	/** `missing`: POGs do not work; `note`: they work, with less; `leak`: one shows what is another's. */
 	readonly state: CheckState
 	readonly about: string
 	readonly found: string
@@ -172,4 +172,16 @@ async function isThere(path: string): Promise<boolean> {
 		() => true,
 		() => false,
 	)
+}
+
+const MARKS: Readonly<Record<CheckState, string>> = { ok: 'ok', note: 'note', missing: 'MISSING', leak: 'LEAK' }
+
+/** For people: one line a result, and the remedy below it. */
+export function linesOf(results: readonly CheckResult[]): string[] {
+	const marks = Math.max(...Object.values(MARKS).map(mark => mark.length))
+	const width = Math.max(...results.map(({ about }) => about.length))
+	return results.flatMap(({ state, about, found, remedy }) => [
+		`${MARKS[state].padEnd(marks)}  ${about.padEnd(width)}  ${found}`,
+		...(remedy === undefined ? [] : [`${' '.repeat(marks + width + 4)}-> ${remedy}`]),
+	])
 }

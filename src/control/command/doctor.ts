@@ -5,9 +5,7 @@
  */
 import { EXIT, printJson, printLines } from './context.ts'
 import type { Context } from './context.ts'
-import { type CheckResult, CHECKS, type CheckState } from './doctor-checks.ts'
-
-const MARKS: Readonly<Record<CheckState, string>> = { ok: 'ok', note: 'note', missing: 'MISSING' }
+import { type CheckResult, CHECKS, linesOf } from './doctor-checks.ts'
 
 export async function doctor(context: Context): Promise<number> {
 	const described = await context.client.call('describe', {})
@@ -17,13 +15,4 @@ export async function doctor(context: Context): Promise<number> {
 	if (context.json) await printJson(context, results)
 	else await printLines(context, linesOf(results))
 	return results.some(({ state }) => state === 'missing') ? EXIT.failed : EXIT.ok
-}
-
-function linesOf(results: readonly CheckResult[]): string[] {
-	const marks = Math.max(...Object.values(MARKS).map(mark => mark.length))
-	const width = Math.max(...results.map(({ about }) => about.length))
-	return results.flatMap(({ state, about, found, remedy }) => [
-		`${MARKS[state].padEnd(marks)}  ${about.padEnd(width)}  ${found}`,
-		...(remedy === undefined ? [] : [`${' '.repeat(marks + width + 4)}-> ${remedy}`]),
-	])
 }
