@@ -29,6 +29,8 @@ export interface Series {
 export interface Axis {
 	readonly label: string
 	readonly scale: 'linear' | 'log'
+	/** Whether it counts bytes. */
+	readonly bytes?: boolean
 }
 
 export interface Figure {

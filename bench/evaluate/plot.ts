@@ -16,18 +16,33 @@ const TOP = 44
 const BOTTOM = 56
 const LEGEND_LINE = 18
 
+/** Light and dark, a series each; plain properties, because not every viewer of SVG knows those with names of their own. */
+const COLOURS = [
+	['#0072b2', '#56b4e9'],
+	['#d55e00', '#f0883e'],
+	['#009e73', '#3fb98b'],
+	['#a05195', '#cc79a7'],
+	['#997700', '#e0c030'],
+	['#57606a', '#b1bac4'],
+] as const
+
+const coloured = (dark: 0 | 1): string =>
+	COLOURS.map(
+		(pair, at) => `.s${at} .line, .s${at} .spread { stroke: ${pair[dark]} } .s${at} .mark { fill: ${pair[dark]} }`,
+	).join('\n')
+
 const STYLE = `
 text { font: 13px system-ui, sans-serif; fill: #24292f }
 .title { font-weight: 600; font-size: 15px }
 .grid { stroke: #8c959f; stroke-opacity: .3 }
 .axis { stroke: #57606a }
-.s0 { --c: #0072b2 } .s1 { --c: #d55e00 } .s2 { --c: #009e73 } .s3 { --c: #a05195 } .s4 { --c: #997700 } .s5 { --c: #57606a }
-.line { fill: none; stroke: var(--c); stroke-width: 2 }
-.spread { stroke: var(--c); stroke-opacity: .55; stroke-width: 1.5 }
-.mark { fill: var(--c) }
+.line { fill: none; stroke-width: 2 }
+.spread { stroke-opacity: .55; stroke-width: 1.5 }
+${coloured(0)}
 @media (prefers-color-scheme: dark) {
-text { fill: #e6edf3 } .axis { stroke: #9198a1 }
-.s0 { --c: #56b4e9 } .s1 { --c: #f0883e } .s2 { --c: #3fb98b } .s3 { --c: #cc79a7 } .s4 { --c: #e0c030 } .s5 { --c: #b1bac4 }
+text { fill: #e6edf3 }
+.axis { stroke: #9198a1 }
+${coloured(1)}
 }`
 
 /** Where ticks stand, within the range or one step around it, from the lowest to the highest. */
@@ -56,9 +71,15 @@ const SUFFIXES = [
 	[1e3, 'k'],
 ] as const
 
-/** A number as short as a tick wants it. */
-export const short = (value: number): string => {
-	const [unit, suffix] = SUFFIXES.find(([size]) => Math.abs(value) >= size) ?? [1, '']
+const BINARY_SUFFIXES = [
+	[2 ** 30, ' GiB'],
+	[2 ** 20, ' MiB'],
+	[2 ** 10, ' KiB'],
+] as const
+
+/** A number as short as a tick wants it; a size in powers of 1024 when it counts bytes. */
+export const short = (value: number, bytes = false): string => {
+	const [unit, suffix] = (bytes ? BINARY_SUFFIXES : SUFFIXES).find(([size]) => Math.abs(value) >= size) ?? [1, '']
 	return `${Number((value / unit).toPrecision(3))}${suffix}`
 }
 
@@ -110,7 +131,7 @@ export const plot = (figure: Figure): string => {
 		if (series.length < 2) return
 		const [left, line] = [LEFT + (index % 2) * ((WIDTH - LEFT) / 2), TOP + Math.floor(index / 2) * LEGEND_LINE]
 		out.push(
-			`<g class="s${index % 6}">${marker(index, left + 6, line - 4)}<text x="${left + 18}" y="${line}">${escaped(each.name)}</text></g>`,
+			`<g class="s${index % COLOURS.length}">${marker(index, left + 6, line - 4)}<text x="${left + 18}" y="${line}">${escaped(each.name)}</text></g>`,
 		)
 	})
 	for (const tick of yTicks) {
@@ -121,7 +142,7 @@ export const plot = (figure: Figure): string => {
 	for (const tick of xTicks) {
 		const at = px(atX(tick))
 		out.push(`<line class="axis" x1="${at}" x2="${at}" y1="${bottom}" y2="${bottom + 5}"/>`)
-		out.push(`<text x="${at}" y="${bottom + 20}" text-anchor="middle">${short(tick)}</text>`)
+		out.push(`<text x="${at}" y="${bottom + 20}" text-anchor="middle">${short(tick, x.bytes)}</text>`)
 	}
 	out.push(`<line class="axis" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${bottom}" y2="${bottom}"/>`)
 	out.push(`<text x="${(LEFT + WIDTH - RIGHT) / 2}" y="${bottom + 42}" text-anchor="middle">${escaped(x.label)}</text>`)
@@ -131,7 +152,7 @@ export const plot = (figure: Figure): string => {
 	)
 	series.forEach((each, index) => {
 		const places = each.points.map(point => ({ point, at: px(atX(point.x)), height: px(atY(point.y.median)) }))
-		out.push(`<g class="s${index % 6}">`)
+		out.push(`<g class="s${index % COLOURS.length}">`)
 		out.push(`<path class="line" d="M${places.map(({ at, height }) => `${at} ${height}`).join('L')}"/>`)
 		for (const { point, at, height } of places) {
 			const ends = [point.y.min, point.y.max].map(value => (shown(value, y) ? px(atY(value)) : height))

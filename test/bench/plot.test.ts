@@ -46,5 +46,12 @@ test('a chart shows each series once and escapes its words; a logarithmic axis l
 })
 
 test('numbers on axes are short', t => {
-	t.deepEqual([0.001, 5, 1024, 262_144, 2e9].map(short), ['0.001', '5', '1.02k', '262k', '2G'])
+	t.deepEqual(
+		[65_536, 1 << 20].map(value => short(value, true)),
+		['64 KiB', '1 MiB'],
+	)
+	t.deepEqual(
+		[0.001, 5, 1024, 262_144, 2e9].map(value => short(value)),
+		['0.001', '5', '1.02k', '262k', '2G'],
+	)
 })

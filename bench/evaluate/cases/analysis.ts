@@ -33,7 +33,7 @@ import {
 
 const COUNTS = [1, 2, 4, 8, 16] as const
 const RING_KB = 128
-const EVENTS = 400
+const EVENTS = 700
 const NAMES = ['httpd', 'mariadb'] as const
 type Name = (typeof NAMES)[number]
 

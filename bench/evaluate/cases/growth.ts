@@ -261,7 +261,7 @@ export const growth: EvaluationCase = {
 					({ name, title, axis, y }): Figure => ({
 						name,
 						title,
-						x: { label: axis, scale: 'log' },
+						x: { label: axis, scale: 'log', bytes: axis === 'ring, bytes' },
 						y: { label: y, scale: 'log' },
 						series: lines.filter(line => line.axis === axis).map(line => ({ name: line.name, points: line.points })),
 					}),
