@@ -150,7 +150,8 @@ export const plot = (figure: Figure): string => {
 	out.push(
 		`<text x="18" y="${middle}" text-anchor="middle" transform="rotate(-90 18 ${middle})">${escaped(y.label)}</text>`,
 	)
-	series.forEach((each, index) => {
+	/* The first is drawn last, on top: it is ours. */
+	for (const [index, each] of [...series.entries()].reverse()) {
 		const places = each.points.map(point => ({ point, at: px(atX(point.x)), height: px(atY(point.y.median)) }))
 		out.push(`<g class="s${index % COLOURS.length}">`)
 		out.push(`<path class="line" d="M${places.map(({ at, height }) => `${at} ${height}`).join('L')}"/>`)
@@ -161,6 +162,6 @@ export const plot = (figure: Figure): string => {
 			)
 		}
 		out.push('</g>')
-	})
+	}
 	return `${out.join('\n')}\n</svg>\n`
 }
