@@ -22,6 +22,11 @@ export function seccompSocketPath(runDir: string): string {
 	return `${runDir}/seccomp.sock`
 }
 
+/** Where LXC's monitors bring calls to: `lxc.seccomp.notify.proxy`. */
+export function lxcSocketPath(runDir: string): string {
+	return `${runDir}/lxc.sock`
+}
+
 /** Reads the text received so far; `ended`: no more comes. */
 export function parseContainerProcess(text: string, ended: boolean): ParsedProcess {
 	let parsed: unknown

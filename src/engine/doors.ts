@@ -1,15 +1,15 @@
 /**
- * The service's own doors: the API socket, the host's control file, the socket for seccomp listeners.
+ * The service's own doors: the API socket, the host's control file, the sockets for seccomp listeners and for LXC's monitors.
  *
  * Invariant: each is kept by the keeper before somebody can knock, so that who knocks while no engine runs waits instead of being
  * refused.
  */
 import { chmodSync, linkSync, mkdirSync, mkdtempSync, rmdirSync, rmSync } from 'node:fs'
-import { seccompSocketPath } from '../attach/container-process.ts'
+import { lxcSocketPath, seccompSocketPath } from '../attach/container-process.ts'
 import { apiSocketPath, socketPathProblem } from '../control/calls.ts'
 import { errnoName } from '../lib/errno.ts'
 import { mountFuse, unmount } from '../sys/mount.ts'
-import { listenStream } from '../sys/seccomp-socket.ts'
+import { listenPackets, listenStream } from '../sys/seccomp-socket.ts'
 import type { FdStore, Inherited } from './fd-store.ts'
 import type { ShardClient } from './shard-client.ts'
 import { claim } from './takeover.ts'
@@ -66,6 +66,27 @@ export async function openSyslogDoor(
 
 export function removeSyslogDoor(runDir: string): void {
 	rmSync(seccompSocketPath(runDir), { force: true })
+}
+
+/** Listens for the monitors of LXC containers; or what stands against it. */
+export async function openLxcDoor(
+	{ runDir, inherited, fdStore }: DoorKeeping,
+	shard: ShardClient,
+): Promise<string | undefined> {
+	const path = lxcSocketPath(runDir)
+	let socketFd = claim(inherited, 'lxc')
+	if (socketFd < 0) {
+		rmSync(path, { force: true })
+		socketFd = listenPackets(path)
+		if (socketFd < 0) return `Cannot listen at ${path}: ${errnoName(socketFd)}; LXC containers will not start`
+		fdStore.keep('lxc', socketFd)
+	}
+	const served = await shard.ask('serveLxc', { socketFd })
+	return 'error' in served ? served.error : undefined
+}
+
+export function removeLxcDoor(runDir: string): void {
+	rmSync(lxcSocketPath(runDir), { force: true })
 }
 
 /** Serves the host's control file at `RUN/host`; or what stands against it. Everything but runtimes works without it. */

@@ -58,6 +58,8 @@ export interface Commands {
 	serveControl: { ask: { fuseFd: number; revive: boolean; storePath: string }; answer: null }
 	/** Takes seccomp listeners of containers from this listening socket. */
 	serveSyslog: { ask: { socketFd: number }; answer: null }
+	/** Takes syslog(2) calls of LXC containers from this listening socket. */
+	serveLxc: { ask: { socketFd: number }; answer: null }
 	/** The answer to a command of the control file. */
 	answerControl: { ask: { command: number; line: string }; answer: null }
 	/** Moves the ring into this file, allocated for a ring of that size. */

@@ -9,7 +9,16 @@ import { EAGAIN, errnoName } from '../lib/errno.ts'
 import { close } from '../sys/io.ts'
 import { lockDirectory } from '../sys/lock.ts'
 import { ContainerStarts } from './container-starts.ts'
-import { closeControl, openApiSocket, openControl, openSyslogDoor, removeApiSocket, removeSyslogDoor } from './doors.ts'
+import {
+	closeControl,
+	openApiSocket,
+	openControl,
+	openLxcDoor,
+	openSyslogDoor,
+	removeApiSocket,
+	removeLxcDoor,
+	removeSyslogDoor,
+} from './doors.ts'
 import { FdStore, type Upbringing } from './fd-store.ts'
 import { runHostCommand } from './host-commands.ts'
 import { Lifecycle } from './lifecycle.ts'
@@ -147,7 +156,8 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 		close(lock)
 		return api
 	}
-	for (const problem of [await openControl(keeping, shard), await openSyslogDoor(keeping, shard)]) {
+	for (const open of [openControl, openSyslogDoor, openLxcDoor]) {
+		const problem = await open(keeping, shard)
 		if (problem !== undefined) log('warn', problem)
 	}
 	giveBack(inherited, fdStore)
@@ -168,6 +178,7 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 				closeControl(runDir)
 				removeSyslogDoor(runDir)
 				for (const name of ['staging', 'staging-calls']) rmSync(`${runDir}/${name}`, { force: true })
+				removeLxcDoor(runDir)
 				close(lock)
 			},
 		},

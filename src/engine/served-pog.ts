@@ -35,6 +35,8 @@ export class ServedPog {
 	readonly observer: PogObserver
 	/** The time that all its work takes. */
 	readonly account = new Account()
+	/** The first process of its container, by the host's number; 0 while it is not known. */
+	firstPid = 0
 	readonly #tree: PogTree
 	readonly #kept: KeptState
 	readonly #request: ServeRequest

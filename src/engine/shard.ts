@@ -33,6 +33,7 @@ import type {
 import { FdStore } from './fd-store.ts'
 import { keptHandshake, stagingMemory } from './kept-state.ts'
 import type { Connect } from './link.ts'
+import { LxcDoor } from './lxc-door.ts'
 import { KernelNews } from './kernel-news.ts'
 import type { Loop } from './reactor.ts'
 import { backingCalls, READ_SCRATCH_BYTES, ServedPog } from './served-pog.ts'
@@ -251,14 +252,22 @@ export class Shard {
 				this.#serveSyslog(socketFd)
 				return null
 			},
+			serveLxc: ({ socketFd }) => {
+				const complain = (message: string): void => this.#complain('lxc', message)
+				const door = new LxcDoor(this.#reactor, this.#context.desk, socketFd, pid => this.#ofFirst(pid), complain)
+				this.#reactor.every(TICK_MS, () => door.tick())
+				return null
+			},
 			answerControl: ({ command, line }) => {
 				this.#control?.answer(command, line)
 				return null
 			},
 			watch: withPog((served, ask: Commands['watch']['ask']) => {
 				const watched = this.#watch(ask)
-				if (watched === null) this.#news.learn(served.pog, ask.pid)
-				return watched
+				if (watched !== null) return watched
+				served.firstPid = ask.pid
+				this.#news.learn(served.pog, ask.pid)
+				return null
 			}),
 			retire: withPog(served => {
 				this.#unwatch(served)
@@ -319,10 +328,19 @@ export class Shard {
 	}
 
 	#serveSyslog(socketFd: number): void {
-		const complain = (message: string): void =>
-			this.#tell({ event: 'log', level: 'warn', message, fields: { socket: 'seccomp' } })
+		const complain = (message: string): void => this.#complain('seccomp', message)
 		const door = new SyslogDoor(this.#reactor, socketFd, (told, fd) => this.#listen(told, fd, complain), complain)
 		this.#reactor.every(TICK_MS, () => door.tick())
+	}
+
+	#complain(socket: string, message: string): void {
+		this.#tell({ event: 'log', level: 'warn', message, fields: { socket } })
+	}
+
+	/** The POG whose container begins with this process. */
+	#ofFirst(pid: number): ServedPog | undefined {
+		for (const served of this.#pogs.values()) if (served.firstPid === pid) return served
+		return undefined
 	}
 
 	/** A container's syslog(2) calls come by this descriptor from now on. */

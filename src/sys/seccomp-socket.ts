@@ -19,6 +19,7 @@ const sendmsgCall = bind('int64_t sendmsg(int, int64_t, int)')
 
 const AF_UNIX = 1
 const SOCK_STREAM = 1
+const SOCK_SEQPACKET = 5
 const SOCK_NONBLOCK = 0o4000
 const SOCK_CLOEXEC = 0o2000000
 const SOL_SOCKET = 1
@@ -44,7 +45,16 @@ export function isSocketPath(path: string): boolean {
 
 /** Listens for connections at `path` (at most 107 bytes, not there yet). A non-blocking descriptor, or a negative errno. */
 export function listenStream(path: string): number {
-	return withAddress(path, SOCK_NONBLOCK, (fd, address, sizeBytes) => {
+	return listen(path, SOCK_STREAM)
+}
+
+/** The same for connections that keep the borders of messages. */
+export function listenPackets(path: string): number {
+	return listen(path, SOCK_SEQPACKET)
+}
+
+function listen(path: string, kind: number): number {
+	return withAddress(path, kind | SOCK_NONBLOCK, (fd, address, sizeBytes) => {
 		const bound = result(bindCall(fd, address, sizeBytes))
 		return bound < 0 ? bound : result(listenCall(fd, BACKLOG))
 	})
@@ -52,17 +62,17 @@ export function listenStream(path: string): number {
 
 /** Connects to a listener. A descriptor, or a negative errno. */
 export function connectStream(path: string): number {
-	return withAddress(path, 0, (fd, address, sizeBytes) => result(connectCall(fd, address, sizeBytes)))
+	return withAddress(path, SOCK_STREAM, (fd, address, sizeBytes) => result(connectCall(fd, address, sizeBytes)))
 }
 
 function withAddress(
 	path: string,
-	flags: number,
+	kind: number,
 	run: (fd: number, address: number, sizeBytes: number) => number,
 ): number {
 	const name = Buffer.from(path)
 	if (name.length >= SUN_PATH_BYTES) return -ENAMETOOLONG
-	const fd = result(socketCall(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0))
+	const fd = result(socketCall(AF_UNIX, kind | SOCK_CLOEXEC, 0))
 	if (fd < 0) return fd
 	const scratch = allocate(4096)
 	new DataView(scratch.buffer).setUint16(0, AF_UNIX, true)
@@ -122,6 +132,14 @@ export class DescriptorMessages {
 			at += (sizeBytes + 7) & ~7
 		}
 		return descriptors
+	}
+
+	/** Sends bytes alone, `PIECE_BYTES` at most. The bytes sent, or a negative errno. */
+	sendBytes(fd: number, bytes: Uint8Array): number {
+		if (bytes.length > PIECE_BYTES) return -E2BIG
+		this.#prepare(bytes.length, 0)
+		this.#memory.bytes.set(bytes, DATA_AT)
+		return result(sendmsgCall(fd, this.#memory.address, MSG_NOSIGNAL))
 	}
 
 	/** Sends text, `PIECE_BYTES` at most, and a descriptor with it. The bytes sent, or a negative errno. */

@@ -7,7 +7,7 @@
  * system call. A waiting call is answered at most once; one that a signal took away is forgotten when its thread calls
  * again, when a record comes, or when too many wait.
  */
-import { EFAULT, EIO, ENOMEM, ENOSYS } from '../lib/errno.ts'
+import { EFAULT, EINTR, EIO, ENOMEM, ENOSYS } from '../lib/errno.ts'
 import type { Memory } from '../lib/memory.ts'
 import type { Pog } from '../pog/pog.ts'
 import { type Cell, kindOf, noteOf, publish } from '../ring/cells.ts'
@@ -17,7 +17,7 @@ import { allocate } from '../sys/memory.ts'
 import { ProcessMemory } from '../sys/process-memory.ts'
 import { isSyslogCall } from '../sys/seccomp.ts'
 import type { Notifications, NotifyId } from '../sys/seccomp-notify.ts'
-import { answer, apply, type Delivery, type SyslogCall } from './answer.ts'
+import { answer, apply, type Delivery, type Effect, type SyslogCall } from './answer.ts'
 import { CallJournal } from './call-journal.ts'
 import { Callers } from './caller.ts'
 import { KmsgText } from './kmsg-text.ts'
@@ -40,21 +40,33 @@ export class SyslogDesk {
 	}
 }
 
-/** One descriptor that calls come from. */
-export interface Listener {
-	readonly fd: number
-	/** Its number among those of its POG, for a later engine too. */
+/** Where a call came from and its answer goes. */
+export interface AnswerPath {
+	/** Its number among those of its POG, for a later engine too; negative when a later one hears nothing of its calls. */
 	readonly number: number
 	/** The user namespace that capabilities count in. */
 	readonly userNamespace: string
+	/** Whether the caller still waits. */
+	isValid(id: NotifyId): boolean
+	/** Answers with a value of 0 or more, or a negative errno. 0, or a negative errno when the caller waits no more. */
+	send(id: NotifyId, value: number, effect?: Effect): number
+}
+
+/** One descriptor that calls come from. */
+export interface Listener extends AnswerPath {
+	readonly fd: number
 	turn(units: number): number
 	over(): void
 	onClose(): void
 }
 
-interface WaitingCall extends NotifyId, SyslogCall {
-	readonly listener: Listener
+/** A call by whatever way it came; `tid`: the thread that makes it. */
+export interface IncomingCall extends NotifyId, SyslogCall {
 	readonly tid: number
+}
+
+interface WaitingCall extends IncomingCall {
+	readonly from: AnswerPath
 	/** Where it is kept while it waits. */
 	cell: Cell | null
 }
@@ -93,6 +105,8 @@ export class SyslogCalls {
 			fd,
 			number,
 			userNamespace,
+			isValid: id => this.#desk.notifications.isValid(fd, id),
+			send: (id, value, effect) => this.#desk.journal.send(fd, id, value, effect),
 			turn: units => this.#turn(listener, units),
 			over: () => this.#close(listener),
 			onClose: () => onClose(listener),
@@ -109,7 +123,7 @@ export class SyslogCalls {
 
 	#close(listener: Listener): void {
 		if (!this.listeners.delete(listener)) return
-		for (const [tid, call] of this.#waiting) if (call.listener === listener) this.#forget(tid)
+		for (const [tid, call] of this.#waiting) if (call.from === listener) this.#forget(tid)
 		listener.onClose()
 		close(listener.fd)
 	}
@@ -132,7 +146,7 @@ export class SyslogCalls {
 		const { notifications } = this.#desk
 		const { tid, arch, nr } = notifications
 		const call: WaitingCall = {
-			listener,
+			from: listener,
 			tid,
 			idLow: notifications.idLow,
 			idHigh: notifications.idHigh,
@@ -141,11 +155,9 @@ export class SyslogCalls {
 			len: notifications.intArgument(2),
 			cell: null,
 		}
-		// What the thread waited for before, a signal took away.
-		this.#forget(tid)
 		if (isSyslogCall(arch, nr)) this.#obey(call)
 		// A filter that was changed behind our back sends what only the kernel can do.
-		else notifications.send(listener.fd, call, -ENOSYS)
+		else listener.send(call, -ENOSYS)
 		notifications.forget()
 		this.#pog.flush()
 	}
@@ -164,7 +176,7 @@ export class SyslogCalls {
 			if (kindOf(cell) !== CELL_KIND.syslogCall) continue
 			const listener = byNumber.get(noteOf(cell))
 			const call = listener === undefined ? undefined : callIn(cell, listener)
-			if (call !== undefined && notifications.isValid(call.listener.fd, call)) this.#waiting.set(call.tid, call)
+			if (call?.from.isValid(call)) this.#waiting.set(call.tid, call)
 			else this.#pog.cells.give(cell)
 		}
 		const left = byNumber.get(journal.left(this.#pog.id) ?? -1)
@@ -199,9 +211,26 @@ export class SyslogCalls {
 		if (call.cell !== null) this.#pog.cells.give(call.cell)
 	}
 
+	/** Serves a call that somebody else received. */
+	take(from: AnswerPath, { tid, idLow, idHigh, type, buffer, len }: IncomingCall): void {
+		this.#obey({ from, tid, idLow, idHigh, type, buffer, len, cell: null })
+		this.#pog.flush()
+	}
+
+	/** Answers what waits on this path as a signal would. */
+	interrupt(from: AnswerPath): void {
+		for (const [tid, call] of this.#waiting) {
+			if (call.from !== from) continue
+			this.#forget(tid)
+			from.send(call, -EINTR)
+		}
+	}
+
 	#obey(call: WaitingCall): void {
+		// What the thread waited for before, a signal took away.
+		this.#forget(call.tid)
 		const privileged = (): boolean =>
-			this.#desk.callers.isPrivileged(call.tid, this.#pog.owner.uid, call.listener.userNamespace)
+			this.#desk.callers.isPrivileged(call.tid, this.#pog.owner.uid, call.from.userNamespace)
 		if (this.#answer(call, privileged) === 'wait') this.#wait(call)
 	}
 
@@ -209,11 +238,14 @@ export class SyslogCalls {
 		const found = answer(call, this.#text, privileged)
 		if (found === 'wait') return 'wait'
 		const value = 'delivery' in found ? this.#deliver(call, found.delivery) : found.value
-		if (value === undefined) return 'answered'
-		const { journal } = this.#desk
+		if (value === undefined) {
+			// Nobody waits any more; who brought the call does.
+			call.from.send(call, -EINTR)
+			return 'answered'
+		}
 		const effect = typeof found.effect === 'function' ? found.effect(value) : found.effect
-		if (journal.send(call.listener.fd, call, value, effect) === 0 && effect !== undefined) apply(effect, this.#text)
-		journal.settled()
+		if (call.from.send(call, value, effect) === 0 && effect !== undefined) apply(effect, this.#text)
+		this.#desk.journal.settled()
 		return 'answered'
 	}
 
@@ -221,12 +253,12 @@ export class SyslogCalls {
 	#deliver(call: WaitingCall, delivery: Delivery): number | undefined {
 		const { stretch } = delivery
 		if (stretch.sizeBytes === 0) return delivery.value(0)
-		const { memory, notifications, scratch } = this.#desk
+		const { memory, scratch } = this.#desk
 		// Addresses that no program has, and that a number would not hold to the byte.
 		if (call.buffer > Number.MAX_SAFE_INTEGER - stretch.sizeBytes) return -EFAULT
 		const opened = memory.open(call.tid)
 		try {
-			if (!notifications.isValid(call.listener.fd, call)) return undefined
+			if (!call.from.isValid(call)) return undefined
 			if (opened < 0) return -EFAULT
 			const room = memory.writable(call.buffer, stretch.sizeBytes)
 			let given = 0
@@ -250,23 +282,22 @@ export class SyslogCalls {
 	}
 
 	#keep(call: WaitingCall): Cell | null {
-		const cell = this.#pog.cells.take()
+		const { idLow, idHigh, tid, type, buffer, len, from } = call
+		const cell = from.number < 0 ? undefined : this.#pog.cells.take()
 		if (cell === undefined) return null
-		const { idLow, idHigh, tid, type, buffer, len, listener } = call
 		cell.floats.set([idLow, idHigh, tid, type, buffer, len], cell.at + 1)
-		publish(cell, CELL_KIND.syslogCall, listener.number)
+		publish(cell, CELL_KIND.syslogCall, from.number)
 		return cell
 	}
 
 	/** Forgets who waits no more; if all do, the oldest one has waited long enough. */
 	#makeRoom(): void {
-		const { notifications } = this.#desk
 		const before = this.#waiting.size
-		for (const [tid, call] of this.#waiting) if (!notifications.isValid(call.listener.fd, call)) this.#forget(tid)
+		for (const [tid, call] of this.#waiting) if (!call.from.isValid(call)) this.#forget(tid)
 		if (this.#waiting.size < before) return
 		for (const [tid, call] of this.#waiting) {
 			this.#forget(tid)
-			notifications.send(call.listener.fd, call, -ENOMEM)
+			call.from.send(call, -ENOMEM)
 			return
 		}
 	}
@@ -282,8 +313,8 @@ export class SyslogCalls {
 }
 
 /** The call that a cell is about. */
-function callIn(cell: Cell, listener: Listener): WaitingCall {
+function callIn(cell: Cell, from: AnswerPath): WaitingCall {
 	const { floats, at } = cell
 	const [idLow = 0, idHigh = 0, tid = 0, type = 0, buffer = 0, len = 0] = floats.subarray(at + 1)
-	return { listener, tid, idLow, idHigh, type, buffer, len, cell }
+	return { from, tid, idLow, idHigh, type, buffer, len, cell }
 }

@@ -54,7 +54,7 @@ for (const engine of Object.keys(ENGINES)) {
 		t.is((await pogctl.install(engine)).code, 0)
 		const installed = tree()
 		t.true(Object.keys(installed).length > 0)
-		t.false(JSON.stringify(installed).includes('@MOUNT@'))
+		t.notRegex(JSON.stringify(installed), /@[A-Z]+@/)
 		t.regex((await pogctl.install(engine)).said, /nothing to change/)
 		t.is((await pogctl.uninstall(engine)).code, 0)
 		t.deepEqual(tree(), {})

@@ -47,7 +47,7 @@ lxc_missing() { has lxc-start && has lxc-attach; }
 lxc_up() {
 	mkdir "$work/lxc"
 	# What "pogctl install lxc" writes, with the run directory of this test.
-	sed -e "s#@MOUNT@/lxc/pogs-lxc-hook#$work/lxc/hook#" -e "s#@MOUNT@#$top/mount#" "$top/mount/lxc/pogs.conf" >"$work/lxc/pogs.conf"
+	sed -e "s#@MOUNT@/lxc/pogs-lxc-hook#$work/lxc/hook#" -e "s#@MOUNT@#$top/mount#" -e "s#@RUN@#$run#" "$top/mount/lxc/pogs.conf" >"$work/lxc/pogs.conf"
 	printf '#!/bin/sh\nexport POGS_RUN_DIR=%s\nexec %s/mount/lxc/pogs-lxc-hook "$@"\n' "$run" "$top" >"$work/lxc/hook"
 	chmod 755 "$work/lxc/hook"
 }

@@ -9,6 +9,8 @@
 export interface InstallContext {
 	/** Directory of pogs-runc and the templates. */
 	readonly mountDir: string
+	/** pogshim's run directory. */
+	readonly runDir: string
 	/** The wrapper's name: `pogs-crun` where runc is missing. */
 	readonly wrapper: 'pogs-runc' | 'pogs-crun'
 	/** Leave the engine's default runtime as it is. */
@@ -43,8 +45,8 @@ function ownFile(path: string, template: string): EngineFile {
 	}
 }
 
-function fill(text: string, { mountDir, wrapper }: InstallContext): string {
-	return text.replaceAll('@MOUNT@', mountDir).replaceAll('@RUNTIME@', wrapper)
+function fill(text: string, { mountDir, runDir, wrapper }: InstallContext): string {
+	return text.replaceAll('@MOUNT@', mountDir).replaceAll('@RUN@', runDir).replaceAll('@RUNTIME@', wrapper)
 }
 
 interface DockerConfig {

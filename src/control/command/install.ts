@@ -45,6 +45,7 @@ async function change(
 	}
 	const making: InstallContext = {
 		mountDir: MOUNT_DIR,
+		runDir: context.runDir,
 		wrapper: !findProgram('runc') && findProgram('crun') ? 'pogs-crun' : 'pogs-runc',
 		optIn,
 		template: file => readFileSync(join(MOUNT_DIR, file), 'utf8'),
