@@ -12,6 +12,8 @@ import { KernelOwners, seesMachine } from './kernel-owners.ts'
 import type { Endpoint } from './reactor.ts'
 
 const FACILITY_KERN = 0
+/** Reports of dying processes that are looked at before a record of the kernel. */
+const DYING_A_RECORD = 256
 
 export class KernelNews {
 	readonly #owners = new KernelOwners()
@@ -20,13 +22,15 @@ export class KernelNews {
 	/** Reads from now on, where this process sees the machine's own names and may read its log. */
 	constructor(loop: { add(endpoint: Endpoint): void }) {
 		if (!seesMachine()) return
+		const dying = new ProcConnector()
 		const host = new HostKmsg((severity, text) => {
+			// Whoever is spoken of and gone by now was reported dying before that.
+			if (dying.fd >= 0) this.#noteDying(dying, DYING_A_RECORD)
 			for (const { owner, severity: level, text: told } of this.#messages.take(severity, text))
 				owner.log('kernel', FACILITY_KERN, level, '', Buffer.from(told, 'latin1').toString('utf8'), true)
 		})
 		if (host.fd < 0) return
 		loop.add({ fd: host.fd, turn: units => host.receive(units), over: () => close(host.fd) })
-		const dying = new ProcConnector()
 		if (dying.fd < 0) return
 		loop.add({ fd: dying.fd, turn: units => this.#noteDying(dying, units), over: () => close(dying.fd) })
 	}

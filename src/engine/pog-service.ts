@@ -51,6 +51,8 @@ export class EngineService implements PogService {
 	readonly journal = new EventJournal()
 	/** Between their removal and the last word of the shard about them. */
 	readonly #leaving = new Map<number, TableEntry>()
+	/** Names whose directories are not free yet. */
+	readonly #goingAway = new Map<string, Promise<unknown>>()
 	readonly #shard: ShardClient
 	readonly #state: EngineState
 
@@ -161,6 +163,7 @@ export class EngineService implements PogService {
 	async create(spec: PogSpec): Promise<Outcome<PogInfo>> {
 		const policy = this.#state.policy.current
 		const ringBytes = geometry(spec.ringBytes ?? policy.ringBytes).textBytes
+		await this.#goingAway.get(spec.name)
 		const refused = this.refusal(spec)
 		if (refused !== undefined) return refused
 		const id = this.table.reserve(spec.name)
@@ -193,15 +196,23 @@ export class EngineService implements PogService {
 	remove(name: string): Promise<Outcome<null>> {
 		return this.#withPog(name, async entry => {
 			this.table.remove(entry)
-			this.#leaving.set(entry.id, entry)
-			removeSavedPog(entry.store.directory)
-			const answer = await this.#ask('remove', { id: entry.id })
-			this.#leaving.delete(entry.id)
-			forgetDescriptors({ fdStore: this.#state.fdStore, id: entry.id })
-			this.journal.add('removed', entry)
-			releaseStore(this.#state.runDir, entry.name)
+			const going = this.#giveBack(entry)
+			this.#goingAway.set(entry.name, going)
+			const answer = await going
+			this.#goingAway.delete(entry.name)
 			return answer
 		})
+	}
+
+	async #giveBack(entry: TableEntry): Promise<Outcome<null>> {
+		this.#leaving.set(entry.id, entry)
+		removeSavedPog(entry.store.directory)
+		const answer = await this.#ask('remove', { id: entry.id })
+		this.#leaving.delete(entry.id)
+		forgetDescriptors({ fdStore: this.#state.fdStore, id: entry.id })
+		this.journal.add('removed', entry)
+		releaseStore(this.#state.runDir, entry.name)
+		return answer
 	}
 
 	/** The shard noticed something about a POG. */

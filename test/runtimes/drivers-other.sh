@@ -32,6 +32,8 @@ containerd_start() {
 		"$work/containerd/rootfs-$1" "$tag-$1" /bin/sleep 1000
 }
 containerd_exec() { ctr_ task exec --exec-id "x$$" "$tag-$1" /bin/busybox env PATH=/bin /bin/sh -c "$2"; }
+containerd_pause() { ctr_ task pause "$tag-$1"; }
+containerd_unpause() { ctr_ task resume "$tag-$1"; }
 containerd_stop() {
 	ctr_ task rm -f "$tag-$1"
 	ctr_ container rm "$tag-$1"
@@ -64,10 +66,19 @@ lxc_start() {
 		lxc.mount.auto = proc:mixed sys:ro
 		lxc.init.cmd = /bin/sleep 1000
 		lxc.apparmor.profile = unconfined
+		lxc.cgroup.memory.limit_in_bytes = 96M
+		lxc.cgroup.pids.max = 40
 	CONF
 	lxc-start -P "$work/lxc" -n "$id" -l ERROR -o "$work/lxc/$id/log" || { tail -20 "$work/lxc/$id/log"; return 1; }
 }
 lxc_exec() { lxc-attach -P "$work/lxc" -n "$tag-lxc-$1" --clear-env -v PATH=/bin -- /bin/sh -c "$2"; }
+lxc_pause() { lxc-freeze -P "$work/lxc" -n "$tag-lxc-$1"; }
+lxc_unpause() { lxc-unfreeze -P "$work/lxc" -n "$tag-lxc-$1"; }
+lxc_kernel() { :; }
+lxc_restart() {
+	lxc_stop "$1"
+	lxc-start -P "$work/lxc" -n "$tag-lxc-$1"
+}
 lxc_stop() { lxc-stop -P "$work/lxc" -n "$tag-lxc-$1" -k; }
 lxc_down() {
 	for name in A B; do lxc_stop $name; done
@@ -75,58 +86,65 @@ lxc_down() {
 }
 
 # --- systemd-nspawn: attached once it runs, as the drop-in of mount/nspawn does
-nspawn_missing() { has systemd-nspawn && has setpriv; }
+nspawn_missing() { has systemd-nspawn; }
 nspawn_up() { mkdir "$work/nspawn"; }
 nspawn_start() {
 	cp -a "$work/rootfs" "$work/nspawn/$1"
-	systemd-nspawn -q --register=no --keep-unit --private-network -D "$work/nspawn/$1" -M "$tag-nspawn-$1" /bin/sleep 1000 \
+	systemd-nspawn -q --register=no --keep-unit --private-network -D "$work/nspawn/$1" -M "$tag-nspawn-$1" /bin/busybox sh -c "$agent" \
 		</dev/null >"$work/nspawn/log-$1" 2>&1 &
 	echo $! >"$work/nspawn/pid-$1"
 	POGS_RUN_DIR=$run "$top/mount/nspawn/pogs-nspawn-attach" "$tag-nspawn-$1" $!
 }
-nspawn_exec() {
-	supervisor=$(cat "$work/nspawn/pid-$1")
-	enter "$(cut -d ' ' -f 1 "/proc/$supervisor/task/$supervisor/children")" "$2"
-}
+nspawn_exec() { tell_agent "$(cat "$work/nspawn/pid-$1")" "$2"; }
+nspawn_refuses() { :; }
 nspawn_stop() { end_daemon "$(cat "$work/nspawn/pid-$1")"; }
 nspawn_down() {
 	for name in A B; do nspawn_stop $name; done
 	rm -rf "$work/nspawn"
 }
 
-# enter PID SCRIPT: in the namespaces and the root of a container's process; as there, without the right to syslog(2) of the host.
-enter() {
-	setpriv --bounding-set -syslog --inh-caps -syslog nsenter -t "$1" -m -u -i -p -n -r -w env -i PATH=/bin /bin/sh -c "$2"
+# What those without an exec of their own run: a shell that does what it is told, so that all is done with a container's own rights and filters.
+agent='busybox mkdir -p /tmp; busybox mkfifo /tmp/in /tmp/out
+	while :; do script=$(busybox cat /tmp/in); { /bin/sh -c "$script"; echo "status $?"; } >/tmp/out 2>&1; done'
+
+# tell_agent PID SCRIPT: to the agent below that process.
+tell_agent() {
+	first=$(descendant "$1") && [ -p "/proc/$first/root/tmp/out" ] || return 1
+	printf '%s' "PATH=/bin; export PATH; $2" >"/proc/$first/root/tmp/in"
+	said=$(cat "/proc/$first/root/tmp/out")
+	printf '%s\n' "$said" | sed '$d'
+	return "${said##*status }"
+}
+
+# descendant PID: the agent below it.
+descendant() {
+	for child in $(cat "/proc/$1/task"/*/children 2>/dev/null); do
+		if [ "$(cat "/proc/$child/comm" 2>/dev/null)" = busybox ]; then echo "$child" && return; fi
+		descendant "$child" && return
+	done
+	return 1
 }
 
 # --- unshare(1): "pogctl run"
 unshare_missing() { has unshare && has setpriv; }
 unshare_up() { mkdir "$work/unshare"; }
 unshare_start() {
-	"$top/dist/bin/pogctl" --run-dir "$run" run --name "$tag-unshare-$1" --rootfs "$work/rootfs" -- /bin/sleep 1000 \
+	"$top/dist/bin/pogctl" --run-dir "$run" run --name "$tag-unshare-$1" --rootfs "$work/rootfs" -- /bin/busybox sh -c "$agent" \
 		</dev/null >"$work/unshare/log-$1" 2>&1 &
 	echo $! >"$work/unshare/pid-$1"
 	tries=0
 	# pogctl, (setpriv that became) unshare, the shell that is process 1 in there, and its command
-	until sleeper=$(descendant "$(cat "$work/unshare/pid-$1")"); do
+	until descendant "$(cat "$work/unshare/pid-$1")" >/dev/null; do
 		tries=$((tries + 1))
 		[ $tries -lt 100 ] || { cat "$work/unshare/log-$1"; return 1; }
 		sleep 0.1
 	done
-	echo "$sleeper" >"$work/unshare/leader-$1"
 }
-unshare_exec() { enter "$(cat "$work/unshare/leader-$1")" "$2"; }
+unshare_exec() { tell_agent "$(cat "$work/unshare/pid-$1")" "$2"; }
 unshare_stop() { end_daemon "$(cat "$work/unshare/pid-$1")"; }
 unshare_down() {
 	for name in A B; do unshare_stop $name; done
 	rm -rf "$work/unshare"
 }
 
-# descendant PID: the "sleep" below it.
-descendant() {
-	for child in $(cat "/proc/$1/task"/*/children 2>/dev/null); do
-		if [ "$(cat "/proc/$child/comm" 2>/dev/null)" = sleep ]; then echo "$child" && return; fi
-		descendant "$child" && return
-	done
-	return 1
-}
+. "$here/rootless.sh"

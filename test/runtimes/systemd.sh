@@ -1,0 +1,2 @@
+# shellcheck shell=sh
+systemd_checks=

@@ -1,0 +1,2 @@
+# shellcheck shell=sh
+workload_checks=
