@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC2154,SC2329,SC2013
+# shellcheck shell=sh disable=SC2154,SC2329,SC2013,SC2016
 # How containerd, LXC, systemd-nspawn and "pogctl run" are driven; sourced by drivers.sh, which says what each function is for.
 
 # --- containerd without CRI, by ctr

@@ -4,8 +4,7 @@
 # _unpause, _restart, _privileged syslog|all SCRIPT (a third container with these rights), _kernel (limits of memory and processes are
 # set), _refuses (nobody answers syslog(2)).
 
-drivers='runc crun podman_runc podman_crun podman_hooks podman_CDI docker containerd lxc nspawn unshare rootless
-	systemd_podman systemd_nspawn workload_runc workload_docker'
+drivers='runc crun podman_runc podman_crun podman_hooks podman_CDI docker containerd lxc nspawn unshare'
 
 has() { command -v "$1" >/dev/null 2>&1 || { echo "no $1 here"; return 1; }; }
 
@@ -31,7 +30,7 @@ make_rootfs() {
 		[ ! -e "$library" ] || { mkdir -p "$1${library%/*}" && cp -L "$library" "$1$library"; }
 	done
 	for module in lmnet imklog imkmsg; do
-		for file in /usr/lib/*/rsyslog/$module.so; do
+		for file in /usr/lib/*/rsyslog/"$module.so"; do
 			[ -e "$file" ] || continue
 			mkdir -p "$1${file%/*}"
 			cp "$file" "$1$file"
@@ -262,7 +261,7 @@ docker_start() {
 }
 docker_pause() { docker_ pause "$tag-$1"; }
 docker_unpause() { docker_ unpause "$tag-$1"; }
-docker_restart() { docker_ restart -t 0 "$tag-$1"; }
+docker_restart() { docker_ stop -t 0 "$tag-$1" && docker_ start "$tag-$1"; }
 docker_kernel() { :; }
 docker_privileged() {
 	# --privileged gives every capability there is, and does not start where this machine has not all of them itself: all it has and knows, then.

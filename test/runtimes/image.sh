@@ -1,1 +1,1 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2034

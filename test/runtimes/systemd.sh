@@ -1,2 +1,2 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2034
 systemd_checks=
