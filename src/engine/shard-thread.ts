@@ -5,6 +5,12 @@ import { Priority } from './priority.ts'
 import { Reactor } from './reactor.ts'
 import { Shard } from './shard.ts'
 
+const crashes = process.env['POGS_TEST_CRASH']
+if (crashes !== undefined) {
+	const { installCrashPoints } = await import('./crash-points.ts')
+	installCrashPoints(crashes)
+}
+
 parentPort?.once('message', ({ port, data }: { port: MessagePort; data: ShardData }) => {
 	const priority = new Priority(data.leader)
 	const reactor = new Reactor(() => priority.note())

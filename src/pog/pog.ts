@@ -118,7 +118,7 @@ export class Pog {
 		this.ledger = new Ledger(ring)
 		this.cells = new Cells(ring, options.moreCells)
 		this.journal = new Journal(ring)
-		this.#notebook = new Notebook(options.keep ?? null)
+		this.#notebook = new Notebook(options.keep ?? null, options.saved?.request)
 		this.#subject = new RecordSubject(this.hostname)
 		this.rfc5424 = new Rfc5424Lines(this.hostname)
 		this.views = new ViewTable(

@@ -59,8 +59,13 @@ export class Notebook {
 	/** What was written down last, as a count of changes. */
 	#written = -1
 
-	constructor(keep: Keep | null) {
+	/** The request that was carried out when something was written down last; said again with what no request changed. */
+	#request: number
+
+	/** `request`: what an earlier engine wrote down as such. */
+	constructor(keep: Keep | null, request = 0) {
 		this.#keep = keep
+		this.#request = request
 	}
 
 	/** `more`: the request that is being carried out is not done with that. */
@@ -68,8 +73,9 @@ export class Notebook {
 		if (this.#keep === null) return
 		const changes = views.changes + configured.generation + printk.changes + answers.changes
 		if (changes === this.#written) return
+		if (journal.current !== 0) this.#request = more ? -journal.current : journal.current
 		const written = this.#keep.save({
-			request: more ? -journal.current : journal.current,
+			request: this.#request,
 			createdUs,
 			views: views.save(),
 			conf: configured.save(),

@@ -40,16 +40,17 @@ export class Journal {
 	begin(request: number): void {
 		const floats = this.#floats
 		floats[STATE.handling] = request
-		// What is known of it from the first time has to be there at its third, too.
-		if (request === this.#left) return
-		floats[STATE.phase] = PHASE.begun
-		floats[STATE.result] = 0
-		floats[STATE.fact] = 0
-		floats[STATE.secondFact] = 0
-		floats[STATE.opened] = 0
+		if (request !== this.#left) {
+			floats[STATE.result] = 0
+			floats[STATE.fact] = 0
+			floats[STATE.secondFact] = 0
+			floats[STATE.opened] = 0
+		}
+		// Of one that is carried out again, what is known from the first time has to be there at its third, too.
 		floats[STATE.headSeq] = this.#ring.headSeq
 		floats[STATE.headPosition] = this.#ring.headPosition
 		floats[STATE.nextKmsgSeq] = floats[FIELD.nextKmsgSeq] ?? 0
+		floats[STATE.phase] = PHASE.begun
 		floats[STATE.request] = request
 	}
 
@@ -79,9 +80,10 @@ export class Journal {
 		this.#floats[STATE.request] = 0
 	}
 
-	/** The request being carried out; 0 when there is none. */
+	/** The request being carried out by this engine; 0 when there is none. */
 	get current(): number {
-		return this.#floats[STATE.request] ?? 0
+		const request = this.#floats[STATE.request] ?? 0
+		return this.#floats[STATE.handling] === request ? request : 0
 	}
 
 	/**
@@ -152,8 +154,15 @@ export class Journal {
 		const before = floats[STATE.headSeq] ?? 0
 		const counts = phase === PHASE.done || saved === request || (phase === PHASE.appends && ring.headSeq > before)
 		this.#leftApplied = saved === -request
-		if (counts) this.#leftResult = floats[STATE.result] ?? 0
-		else if (!this.#leftApplied) ring.rewind(before, floats[STATE.headPosition] ?? 0, floats[STATE.nextKmsgSeq] ?? 0)
+		if (counts) {
+			this.#leftResult = floats[STATE.result] ?? 0
+			floats[STATE.phase] = PHASE.done
+		} else {
+			const applied = this.#leftApplied || phase === PHASE.undone
+			if (!applied) ring.rewind(before, floats[STATE.headPosition] ?? 0, floats[STATE.nextKmsgSeq] ?? 0)
+			// What is appended from now on is not the request's.
+			floats[STATE.phase] = PHASE.undone
+		}
 		// An engine that died before it came back to the request did not die of it.
 		if (floats[STATE.handling] !== request) return
 		floats[STATE.deaths] = floats[STATE.suspect] === request ? (floats[STATE.deaths] ?? 0) + 1 : 1

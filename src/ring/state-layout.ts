@@ -60,6 +60,8 @@ export const PHASE = {
 	appends: 1,
 	/** It counts. */
 	done: 2,
+	/** It does not count, and everything it did was taken back; it is to be carried out again. */
+	undone: 3,
 } as const
 
 export const CELL_FLOATS = 8

@@ -7,11 +7,13 @@ import { needs } from '../helpers/programs.ts'
 
 const KILLS = Number(process.env['KILLS'] ?? 8)
 const POGS = Number(process.env['POGS'] ?? 4)
+/** An engine lives up to so long after it answers. */
+const LIFE_MS = Number(process.env['LIFE_MS'] ?? 400)
 const SECONDS_A_KILL = 5
 
 needs('python3')('no call fails, and no line is lost, double or out of order', async t => {
 	t.timeout((90 + KILLS * SECONDS_A_KILL) * 1000)
-	const outcome = await killRun({ kills: KILLS, pogs: POGS, lifeMs: 400, containers: 1, say: text => t.log(text) })
+	const outcome = await killRun({ kills: KILLS, pogs: POGS, lifeMs: LIFE_MS, containers: 1, say: text => t.log(text) })
 	const { pausesMs, done } = outcome
 	t.log(`${KILLS} kills, ${POGS} POGs, ${done} lines and operations`)
 	t.log(

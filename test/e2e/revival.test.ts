@@ -1,0 +1,113 @@
+/**
+ * The engine is killed at every point that matters, once: who uses the log sees what he would have seen. What it dies of twice is
+ * given up, and the rest goes on.
+ */
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import test from 'ava'
+import { CRASH_POINTS } from '../../src/engine/crash-points.ts'
+import { fixtureProgram, needs, output, PYTHON, run, start, until } from '../helpers/programs.ts'
+import { type Pog, type Service, startService } from '../helpers/service.ts'
+
+const RULES = '*.* /var/log/messages\nlocal7.* /var/log/other\n'
+/** Reached by syslog(2) alone, which these steps cannot call. */
+const NOT_REACHED = new Set(['call-before', 'call-after', 'answer-before', 'answer-after'])
+/** Those where something is done and not yet told; `make kill-test` takes all: POGS_TEST_CRASH_POINTS=all, or some by name. */
+const SHORT = [
+	'reading-after',
+	'commit-after',
+	'write-down-after',
+	'keep-handle-after',
+	'send-data-before',
+	'receive-after',
+	'rename-after',
+	'unlink-after',
+	'mkdir-after',
+	'open-after',
+]
+const WANTED = process.env['POGS_TEST_CRASH_POINTS'] ?? SHORT.join(' ')
+const CHOSEN = CRASH_POINTS.filter(
+	point => !NOT_REACHED.has(point) && (WANTED === 'all' || WANTED.split(' ').includes(point)),
+)
+
+let service: Service
+let pog: Pog
+let points: string
+
+test.before(async () => {
+	points = mkdtempSync(join(tmpdir(), 'pogs-crash-'))
+	mkdirSync(points, { recursive: true })
+	service = await startService({ env: { POGS_TEST_CRASH: points } })
+	pog = await service.create('killed', { conf: RULES, ringBytes: 1 << 20 })
+})
+test.after.always(async () => {
+	await service?.stop()
+	rmSync(points, { recursive: true, force: true })
+})
+
+function mountOf({ paths }: Pog): string {
+	return paths.varLog.replace(/\/var\/log$/, '')
+}
+
+/** What the steps saw, without their number. */
+async function steps(number: string): Promise<unknown> {
+	const args = [fixtureProgram('revival-steps.py'), mountOf(pog), pog.paths.devLog, number]
+	const text = await output(PYTHON, args, { timeoutMs: 60_000 })
+	return JSON.parse(text.replaceAll(number, 'N'))
+}
+
+async function restarts(): Promise<number> {
+	for (;;) {
+		const described = await service.describe().catch(() => undefined)
+		if (described !== undefined) return described.restarts
+	}
+}
+
+needs('python3')('whatever the engine is killed at, everything goes on as if it had not been', async t => {
+	t.timeout((40 + 4 * CHOSEN.length) * 1000)
+	const whole = await steps('run1000')
+	t.deepEqual(await steps('run1001'), whole)
+	for (const [i, point] of CHOSEN.entries()) {
+		const before = await restarts()
+		writeFileSync(join(points, point), '')
+		t.deepEqual(await steps(`run${2000 + i}`), whole, point)
+		t.false(existsSync(join(points, point)), `${point} was not reached`)
+		t.is(await restarts(), before + 1, point)
+	}
+})
+
+needs('python3')('a write that the engine dies of twice is refused, a message too, and the rest goes on', async t => {
+	t.timeout(60_000)
+	writeFileSync(join(points, 'poison'), 'VENOM')
+	const refused = await run('sh', ['-c', `echo VENOM > ${pog.paths.devKmsg}`], { timeoutMs: 20_000 })
+	t.regex(refused.stderr, /Input\/output error|I\/O error/)
+	await pog.send('<13>t: before', '<13>t: VENOM', '<13>t: after')
+	await until(
+		'the messages around it came',
+		async () => (await pog.cat(`${pog.paths.varLog}/messages`)).includes('t: after'),
+		20_000,
+	)
+	rmSync(join(points, 'poison'))
+	const text = await pog.cat(`${pog.paths.varLog}/messages`)
+	t.is(text.split('t: before\n').length, 2)
+	t.is(text.split('t: after\n').length, 2)
+	t.notRegex(text, /t: VENOM/)
+	t.regex(text, /pogs: FUSE_WRITE is refused with EIO: the log service ended twice with this request/)
+	t.regex(text, /pogs: A message is refused: the log service ended twice with it/)
+	t.true((await pog.info()).drops.refused >= 2)
+})
+
+needs('cat', 'kill')('^C ends a read that waits, before an engine is there again and after', async t => {
+	for (const wait of [false, true]) {
+		const before = await restarts()
+		const reader = start('dd', [`if=${pog.paths.procKmsg}`, 'bs=4096'])
+		await until('the reader has read all there is', () => reader.stderr() !== undefined, 1000)
+		await new Promise(resolve => setTimeout(resolve, 300))
+		process.kill((await service.describe()).engine.pid, 'SIGKILL')
+		if (wait) await until('another engine answers', async () => (await restarts()) > before, 20_000)
+		reader.child.kill('SIGINT')
+		const ended = await reader.ended(10_000)
+		t.false(ended.timedOut)
+	}
+})
