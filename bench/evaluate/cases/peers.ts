@@ -68,6 +68,34 @@ const readRates = async ({ quick, cpus, say }: Evaluation): Promise<{ table: Tab
 	}
 }
 
+/** dmesg of as many records as the machine's own kernel log has: that one is only read. */
+const kernelLog = async ({ quick, cpus }: Evaluation): Promise<Cell[] | string> => {
+	const [fill, runs] = [await build('kmsg-fill'), await build('time-runs')]
+	if (isMissing(fill) || isMissing(runs)) return 'dmesg: not measured, bench/install-packages.sh.'
+	const native = await run(['dmesg']).catch((error: unknown) => String(error))
+	if (typeof native === 'string') return `dmesg: not measured, ${native.slice(0, 120)}.`
+	const records = native.stdout.trim().split('\n').length
+	const service = await Service.start(cpus.server)
+	try {
+		const { paths } = await service.create({ name: 'dmesg', ringBytes: 1 << 20 })
+		await run([fill.path, paths.devKmsg, String(records)])
+		const timed = async (command: readonly string[]): Promise<number> =>
+			records / (Number((await run([...command, runs.path, '1', 'dmesg'], cpus.client)).stdout) / 1e3)
+		const bind = 'mount --make-rprivate / && mount --bind "$0" /dev/kmsg && exec "$@"'
+		const results = await inTurns(
+			[
+				{ name: 'pog', measure: () => timed(['unshare', '-m', 'sh', '-c', bind, paths.devKmsg]) },
+				{ name: 'native', measure: () => timed([]) },
+			],
+			quick ? 2 : 9,
+		)
+		const [ours, theirs] = [of(results, 'pog'), of(results, 'native')]
+		return [`dmesg of ${records} records`, ours, theirs, ours.median / theirs.median]
+	} finally {
+		await service.stop()
+	}
+}
+
 const tableOf = (title: string, rows: readonly Row[]): Table => ({
 	title,
 	columns: ['measurement', 'unit', 'POGs', 'against', 'its figure', 'ratio', 'target'],
@@ -135,6 +163,19 @@ export const peers: EvaluationCase = {
 		const operations = await fuse.run(bench)
 		const sequential = quick ? [] : await cat.run(bench)
 		const { table, notes } = await readRates(evaluation)
+		const kernel = await kernelLog(evaluation)
+		const dmesg: Table[] =
+			typeof kernel === 'string'
+				? []
+				: [
+						{
+							title: "dmesg, records/s, beside the machine's own kernel log",
+							columns: ['what', 'from a POG', 'from the kernel', 'ratio'],
+							rows: [kernel],
+							note: 'Every record is a read(2) of its own, because /dev/kmsg says so: in a POG it is a request to a process. `dmesg -S`, one system call, is not.',
+						},
+					]
+		if (typeof kernel === 'string') notes.push(kernel)
 		const lacking = [...intake, ...operations, ...sequential].flatMap(({ ours, note }) =>
 			ours === undefined && note !== undefined ? [`Not measured: ${note}.`] : [],
 		)
@@ -143,7 +184,7 @@ export const peers: EvaluationCase = {
 				...findingOf('/dev/log intake beside syslog daemons', intake),
 				...findingOf('file operations beside null FUSE servers', operations),
 			],
-			tables: [tableOf('Intake', intake), table, tableOf('File operations', [...operations, ...sequential])],
+			tables: [tableOf('Intake', intake), table, ...dmesg, tableOf('File operations', [...operations, ...sequential])],
 			figures: [],
 			notes: [...notes, ...new Set(lacking)],
 		}
