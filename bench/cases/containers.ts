@@ -5,7 +5,7 @@
  * Source of truth: /proc/PID/status of the service and of the containers, /proc/meminfo. What a container wrote is read from the host,
  * out of its own `/tmp` on the shared root: its number, then all lines of its log that are anybody's.
  */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { busyboxRoot } from '../evaluate/roots.ts'
 import type { Bench, Case } from '../harness/case.ts'
@@ -35,11 +35,24 @@ const meminfo = (): { available: number; slab: number } => {
 	return { available: memoryKb(text, 'MemAvailable'), slab: memoryKb(text, 'Slab') }
 }
 
+/** Bytes that the memory cgroup of a process is charged. */
+const charged = (pid: number): number => {
+	const line = readFileSync(`/proc/${pid}/cgroup`, 'latin1')
+		.split('\n')
+		.find(each => /:memory:|^0::/.test(each))
+	const place = line?.split(':')[2] ?? ''
+	for (const file of [`/sys/fs/cgroup/memory${place}/memory.usage_in_bytes`, `/sys/fs/cgroup${place}/memory.current`])
+		if (existsSync(file)) return Number(readFileSync(file, 'latin1'))
+	return Number.NaN
+}
+
 interface Outcome {
 	readonly seconds: number
 	readonly endSeconds: number
 	/** What is no longer available, KB for each. */
 	readonly usedKb: number
+	/** What the memory cgroup of one is charged, its ring included. */
+	readonly chargedKb: number
 	readonly serviceKb: number
 	readonly descriptors: number
 }
@@ -106,15 +119,9 @@ class Crowd {
 		const begun = performance.now()
 		try {
 			await this.#each(async at => {
-				const words = ['run', '--detach', '--bundle', path.join(this.#scratch, `${at}`), this.#id(at)]
-				await run([
-					'sh',
-					'-c',
-					'exec "$@" </dev/null >/dev/null 2>"$0"',
-					path.join(this.#scratch, `${at}/said`),
-					...this.#command,
-					...words,
-				])
+				const bundle = path.join(this.#scratch, `${at}`)
+				const words = ['run', '--detach', '--pid-file', `${bundle}/pid`, '--bundle', bundle, this.#id(at)]
+				await run(['sh', '-c', 'exec "$@" </dev/null >/dev/null 2>"$0"', `${bundle}/said`, ...this.#command, ...words])
 			})
 			const out = path.join(this.#scratch, 'out')
 			const done = (): number => readdirSync(out).filter(name => /^\d+$/.test(name)).length
@@ -131,12 +138,14 @@ class Crowd {
 				}
 			}
 			const after = { ...meminfo(), service: await this.#serviceKb() }
+			const chargedKb = this.#chargedKb()
 			const descriptors = readdirSync(`/proc/${await this.#service.engine()}/fd`).length
 			const ending = performance.now()
 			await this.#end()
 			return {
 				seconds,
 				endSeconds: (performance.now() - ending) / 1000,
+				chargedKb,
 				usedKb: (before.available - after.available) / CONTAINERS,
 				serviceKb: (after.service - before.service) / CONTAINERS,
 				descriptors,
@@ -145,6 +154,14 @@ class Crowd {
 			await this.#end()
 			throw error
 		}
+	}
+
+	/** The median of the first ones. */
+	#chargedKb(): number {
+		const pids = Array.from({ length: Math.min(CONTAINERS, 101) }, (_, at) =>
+			Number(readFileSync(path.join(this.#scratch, `${at}/pid`), 'latin1')),
+		)
+		return summarise(pids.map(charged)).median / 1024
 	}
 
 	async #end(): Promise<void> {
@@ -182,7 +199,8 @@ const rowsOf = (runtime: string, without: Outcome, withPogs: Outcome): Row[] => 
 			`${AT_ONCE} at a time; each reads its own line only`,
 		),
 		row('ended', 's', withPogs.endSeconds, without.endSeconds),
-		row('memory, each', 'KB', withPogs.usedKb * 1.024, without.usedKb * 1.024, `of the machine; rings of ${RING}`),
+		row('charged to each', 'KB', withPogs.chargedKb * 1.024, without.chargedKb * 1.024, `its ring of ${RING} is in it`),
+		row('memory, each', 'KB', withPogs.usedKb * 1.024, without.usedKb * 1.024, 'what the whole machine has less'),
 		{
 			group: 'containers',
 			what: `${CONTAINERS} of ${runtime}: service, each`,
