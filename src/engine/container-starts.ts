@@ -24,8 +24,9 @@ export interface Start {
 	readonly mounts?: Pick<RunningContainer, 'attach' | 'hostRoot' | 'targets'>
 }
 
-interface Expected extends Start {
+interface Expected extends Omit<Start, 'make'> {
 	readonly made: Promise<Outcome<PogInfo>>
+	readonly timer: NodeJS.Timeout
 }
 
 /** A start that nobody comes to is forgotten. */
@@ -48,12 +49,16 @@ export class ContainerStarts {
 
 	/** Has the POG made when the runtime has been let go on, beside its own work; `meet` waits for it. */
 	expect(name: string, start: Start): void {
-		const expected = { ...start, made: beside(start.make) }
-		this.#expected.set(name, expected)
-		setTimeout(() => {
-			if (this.#expected.get(name) === expected) this.#expected.delete(name)
-		}, FORGET_AFTER_MS).unref()
-		if (start.mounts !== undefined) readyToAttach()
+		this.#drop(name)
+		const { containerId, make, mounts } = start
+		const timer = setTimeout(() => this.#drop(name), FORGET_AFTER_MS).unref()
+		this.#expected.set(name, { containerId, made: beside(make), timer, ...(mounts === undefined ? {} : { mounts }) })
+		if (mounts !== undefined) readyToAttach()
+	}
+
+	#drop(name: string): void {
+		clearTimeout(this.#expected.get(name)?.timer)
+		this.#expected.delete(name)
 	}
 
 	/** Is another container than this one about to start with a POG of that name? */
@@ -64,13 +69,13 @@ export class ContainerStarts {
 
 	/** The container will not come. */
 	forget(containerId: string): void {
-		for (const [name, expected] of this.#expected) if (expected.containerId === containerId) this.#expected.delete(name)
+		for (const [name, expected] of this.#expected) if (expected.containerId === containerId) this.#drop(name)
 	}
 
 	/** A thread of a runtime is about to bring a listener for this POG: at the container's start, or for a program run in it later. */
 	async meet(name: string, thread: number): Promise<Outcome<string>> {
 		const start = this.#expected.get(name)
-		this.#expected.delete(name)
+		this.#drop(name)
 		if (start === undefined) {
 			return this.#lifecycle.isRunning(name) ? { value: '' } : failure(`No container with POG "${name}" is starting`)
 		}

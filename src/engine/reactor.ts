@@ -24,6 +24,8 @@ export interface Endpoint {
 	turn(units: number): number
 	/** Nobody waits for it: its work may be left for a moment, but is done before other work of the same account. */
 	readonly patient?: boolean
+	/** Its work seldom comes again at once: nobody is spared a wake-up by looking again, and others want the processor. */
+	readonly rare?: boolean
 	/** The descriptor failed or its other end is gone: it has been taken out of the set. */
 	over(): void
 }
@@ -285,7 +287,7 @@ export class Reactor implements Loop {
 			seat.unitMs = Math.max(unitMs, seat.unitMs + (unitMs - seat.unitMs) * FORGET)
 			seat.worked = true
 			if (endpoint.patient === true) this.#unawaited += done
-			else this.#awaited = true
+			else if (endpoint.rare !== true) this.#awaited = true
 			seat.cameLately = beganMs - seat.workedAtMs < LATELY_MS
 			seat.workedAtMs = beganMs
 			// Fewer than it was allowed: it saw the end.

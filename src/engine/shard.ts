@@ -103,7 +103,12 @@ export class Shard {
 		}
 		this.#news = new KernelNews(loop)
 		this.#handlers = this.#commands()
-		this.#reactor.add({ fd: data.wakeFd, turn: () => this.#receive(data.wakeFd), over: () => this.#reactor.stop() })
+		this.#reactor.add({
+			fd: data.wakeFd,
+			rare: true,
+			turn: () => this.#receive(data.wakeFd),
+			over: () => this.#reactor.stop(),
+		})
 		this.#reactor.every(TICK_MS, () => {
 			for (const served of this.#pogs.values()) {
 				served.pog.tick()
@@ -245,7 +250,7 @@ export class Shard {
 				const session = this.#newSession({ name: 'host', fuseFd }, tree, () => {}, keptHandshake(storePath))
 				if (revive) session.revive()
 				this.#control = tree
-				this.#reactor.add({ fd: fuseFd, turn: units => session.serve(units), over: () => {} })
+				this.#reactor.add({ fd: fuseFd, rare: true, turn: units => session.serve(units), over: () => {} })
 				return null
 			},
 			serveSyslog: ({ socketFd }) => {
