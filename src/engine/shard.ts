@@ -103,12 +103,8 @@ export class Shard {
 		}
 		this.#news = new KernelNews(loop)
 		this.#handlers = this.#commands()
-		this.#reactor.add({
-			fd: data.wakeFd,
-			rare: true,
-			turn: () => this.#receive(data.wakeFd),
-			over: () => this.#reactor.stop(),
-		})
+		const { wakeFd: fd } = data
+		this.#reactor.add({ fd, rare: true, turn: () => this.#receive(fd), over: () => this.#reactor.stop() })
 		this.#reactor.every(TICK_MS, () => {
 			for (const served of this.#pogs.values()) {
 				served.pog.tick()
