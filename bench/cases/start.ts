@@ -64,7 +64,7 @@ class Starts {
 	constructor(bench: Bench, timer: string) {
 		this.#bench = bench
 		this.#timer = timer
-		this.#turns = Math.max(25, bench.repeats * TURNS_A_REPEAT)
+		this.#turns = bench.quick === true ? 3 : Math.max(25, bench.repeats * TURNS_A_REPEAT)
 	}
 
 	/** Milliseconds of one command. */
@@ -85,6 +85,7 @@ class Starts {
 			what: `${what}: added by a POG`,
 			unit: 'ms',
 			ours: added,
+			peer: { name: 'a start without', summary: without },
 			target: { atMost: TARGET_MS },
 			note: `median and quartiles of ${this.#turns} pairs; ${without.median.toFixed(1)} ms without, ${withPogs.median.toFixed(1)} with: ${(withPogs.median / without.median).toFixed(2)}x`,
 		})
