@@ -23,6 +23,7 @@ libdir := $(DESTDIR)$(PREFIX)/lib/pogs
 bindir := $(DESTDIR)$(PREFIX)/bin
 mandir := $(DESTDIR)$(PREFIX)/share/man
 etcdir := $(DESTDIR)$(SYSCONFDIR)/pogs
+unitdir := $(DESTDIR)$(PREFIX)/lib/systemd/system
 
 SOURCES := $(shell find src -name '*.ts')
 SCRIPTS := $(wildcard mount/pogs-* mount/*/pogs-*hook mount/*/pogs-*attach) .ci/run $(wildcard mount/*.sh test/*.sh bench/*.sh bench/evaluate/*.sh)
@@ -171,12 +172,15 @@ install: build ## install below PREFIX=/usr/local (DESTDIR= for packagers)
 	@for page in docs/man/*.8; do [ ! -e "$$page" ] || install -m 644 "$$page" $(mandir)/man8/; done
 	@for file in mount/etc/*; do \
 		install -m 644 "$$file" "$(etcdir)/$${file##*/}.example"; done
+	@install -d $(unitdir)
+	@sed 's#@PREFIX@#$(PREFIX)#' mount/systemd/pogshim.service >$(unitdir)/pogshim.service
 	@echo "installed below $(DESTDIR)$(PREFIX); start the service with: pogshim"
 
 .PHONY: uninstall
 uninstall: ## remove what install put there (keeps SYSCONFDIR/pogs but for its examples)
 	rm -rf $(libdir)
 	rm -f $(bindir)/pogshim $(bindir)/pogctl $(mandir)/man1/pogctl.1 $(mandir)/man8/pogshim.8 $(etcdir)/*.example
+	rm -f $(unitdir)/pogshim.service
 	-rmdir $(etcdir) 2>/dev/null
 
 .PHONY: clean

@@ -49,9 +49,13 @@ export function codeOfSignal(signal: NodeJS.Signals): number {
  * Waits for `child` (unshare, whose child is the namespace's first process, whose child is the command) to end,
  * forwarding signals meanwhile. The first process writes "ready" and the command's status to descriptor 3, since a shell that
  * gives a terminal back to a group it cannot see loses its own. The exit code as shells report it, or the error when the child
- * could not be started.
+ * could not be started. `onReady` is told the namespace's first process when the command starts.
  */
-export async function waitForeground(child: ChildProcess, signals: SignalInbox): Promise<number | Error> {
+export async function waitForeground(
+	child: ChildProcess,
+	signals: SignalInbox,
+	onReady: (pid: number) => void = () => {},
+): Promise<number | Error> {
 	const wasForeground = inForeground()
 	let endedBy: NodeJS.Signals | undefined
 	let told = ''
@@ -67,7 +71,10 @@ export async function waitForeground(child: ChildProcess, signals: SignalInbox):
 		}
 	})
 	child.stdio[3]?.on('data', (chunk: Buffer) => {
+		const before = told
 		told += chunk.toString('latin1')
+		const init = told.startsWith('ready\n') && !before.startsWith('ready\n') ? firstChild(child.pid ?? 0) : undefined
+		if (init !== undefined) onReady(init)
 	})
 	const ended = await new Promise<number | Error>(resolve => {
 		child.once('error', resolve)

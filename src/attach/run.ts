@@ -10,9 +10,9 @@ import { randomBytes } from 'node:crypto'
 import { accessSync, constants, mkdirSync, readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs'
 import { delimiter, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { Client } from '../control/client.ts'
+import { type Answered, Client, isBroken } from '../control/client.ts'
 import type { PogSpec } from '../control/service.ts'
-import type { PogPaths } from '../pog/info.ts'
+import type { PogInfo, PogPaths } from '../pog/info.ts'
 import { answerSyslog } from './answer-syslog.ts'
 import { codeOfSignal, EXIT_NOT_STARTED, inForeground, SignalInbox, waitForeground } from './foreground.ts'
 
@@ -51,7 +51,7 @@ export async function runCommand(options: RunOptions): Promise<number> {
 async function runInPog(options: RunOptions, signals: SignalInbox): Promise<number> {
 	const client = new Client(options.runDir)
 	const name = options.name ?? chooseName(options.command[0] ?? '')
-	const created = await client.call('create', { body: specOf(options, name) })
+	const created = await create(client, specOf(options, name))
 	if ('failure' in created) {
 		const { status, message, diagnostics = [] } = created.failure
 		const details = diagnostics.map(each => `\n  line ${each.line}, column ${each.column}: ${each.message}`)
@@ -59,7 +59,11 @@ async function runInPog(options: RunOptions, signals: SignalInbox): Promise<numb
 	}
 	try {
 		if (signals.pending !== undefined) return codeOfSignal(signals.pending)
-		const ended = await waitForeground(start(options, name, created.value.paths), signals)
+		const tell = (pid: number): void => {
+			// So that a service that was killed, and its keeper with it, finds the container again.
+			void client.call('started', { params: { name }, body: { pid } })
+		}
+		const ended = await waitForeground(start(options, name, created.value.paths), signals, tell)
 		if (typeof ended === 'number') return ended
 		return complain(`Cannot start the container: ${ended.message}`, EXIT_NOT_STARTED)
 	} finally {
@@ -68,6 +72,14 @@ async function runInPog(options: RunOptions, signals: SignalInbox): Promise<numb
 			if ('failure' in removed) complain(`Cannot remove POG "${name}": ${removed.failure.message}`, 0)
 		}
 	}
+}
+
+/** A service that is replaced in the middle may have made it before it broke off. */
+async function create(client: Client, spec: PogSpec): Promise<Answered<PogInfo>> {
+	const created = await client.call('create', { body: spec })
+	if (!isBroken(created)) return created
+	const there = await client.call('show', { params: { name: spec.name } })
+	return 'failure' in there ? client.call('create', { body: spec }) : there
 }
 
 function start(options: RunOptions, name: string, paths: PogPaths): ChildProcess {

@@ -8,6 +8,8 @@ export interface EngineOptions {
 	runDir: string
 	etcDir: string
 	transport: Transport
+	/** Say whether this version can take over, and nothing else. */
+	checkState?: boolean
 }
 
 export const DEFAULT_ETC_DIR = '/etc/pogs'

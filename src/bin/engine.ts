@@ -11,8 +11,17 @@ const EXIT_FAILED = 1
 const argv = process.argv.slice(2)
 const takesOver = Number(process.env['LISTEN_FDS'] ?? 0) > 0
 const options = takesOver ? acceptedOptions(argv, process.env) : (await import('./pogshim-words.ts')).parseWords(argv)
+const program = process.env['POGS_PROGRAM'] ?? process.argv[1] ?? ''
+delete process.env['POGS_PROGRAM']
 const keeper = process.env['POGS_KEEPER']
 delete process.env['POGS_KEEPER']
+if (options.checkState === true) {
+	const { checkState } = await import('../engine/upgrade.ts')
+	const state = checkState(options.runDir)
+	if ('problem' in state) process.stderr.write(`${state.problem}\n`)
+	else process.stdout.write(`${state.value}\n`)
+	process.exit('problem' in state ? EXIT_FAILED : 0)
+}
 raiseMainThread()
 const shardThread = takesOver && options.transport === 'kernel' ? startShardThread() : undefined
 
@@ -27,6 +36,8 @@ const started = await serve({
 	log,
 	shardThread,
 	leader: Number(keeper ?? process.pid),
+	program,
+	onReplaced: () => process.exit(0),
 	upbringing: takeUpbringing(process.env, process.pid),
 	onFatal(cause) {
 		log('error', 'the data plane ended', { cause: String(cause instanceof Error ? cause.stack : cause) })
@@ -37,9 +48,8 @@ if ('problem' in started) {
 	log('error', started.problem)
 	process.exit(EXIT_FAILED)
 }
-const { restarts } = started.value
-if (restarts === 0) process.stdout.write(`pogshim ready run-dir=${options.runDir} pid=${keeper ?? process.pid}\n`)
-else log('info', 'took over', { restarts, pid: process.pid })
+if (!takesOver) process.stdout.write(`pogshim ready run-dir=${options.runDir} pid=${keeper ?? process.pid}\n`)
+else log('info', 'took over', { restarts: started.value.restarts, pid: process.pid })
 
 let stopping = false
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {

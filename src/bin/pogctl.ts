@@ -140,6 +140,13 @@ leaf(program, 'uninstall', 'take POGs out of the configuration of an engine', 'p
 		exit.code = await uninstall(contextOf(command), engine, options)
 	})
 
+leaf(program, 'upgrade', 'let the version of pogshim that is installed now take over', 'pogctl upgrade').action(
+	async (_options: unknown, command: Command) => {
+		const { upgrade } = await import('../control/command/upgrade.ts')
+		exit.code = await upgrade(contextOf(command))
+	},
+)
+
 leaf(
 	program,
 	'doctor',

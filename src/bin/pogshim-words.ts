@@ -19,6 +19,7 @@ export function parseWords(argv: readonly string[]): EngineOptions {
 				.default('kernel'),
 		)
 		.option('--engine', 'serve without a keeper of our own: for service managers that keep descriptors (systemd)')
+		.option('--check-state', 'say whether this version could take over from the one that runs, and end')
 		.addHelpText('after', '\nStop it with SIGTERM or ^C. "pogctl --help" tells what to do with it.')
 		.exitOverride(error => process.exit(error.exitCode === 0 ? 0 : EXIT_USAGE))
 		.parse(argv, { from: 'user' })

@@ -18,7 +18,7 @@ const kept = env['NOTIFY_SOCKET'] !== undefined && Number(env['FDSTORE'] ?? 0) >
  */
 const YOUNG_GENERATION = '--max-semi-space-size=2'
 
-if (kept || args.includes('--engine')) await import('./engine.ts')
+if (kept || args.includes('--engine') || args.includes('--check-state')) await import('./engine.ts')
 else {
 	const { keep } = await import('../keeper/keep.ts')
 	const { stderrLog } = await import('../engine/log.ts')
@@ -28,6 +28,6 @@ else {
 		const engine = join(dirname(path), `engine${extname(path) || '.js'}`)
 		return [process.execPath, ...process.execArgv, YOUNG_GENERATION, engine, '--engine', ...args]
 	}
-	process.exitCode = await keep({ command, log: stderrLog(), environment: { ...env } })
+	process.exitCode = await keep({ command, log: stderrLog(), environment: { ...env, POGS_PROGRAM: program } })
 	process.exit()
 }

@@ -7,6 +7,7 @@
  */
 import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Server as NetServer } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createExposition } from '../metrics/exposition.ts'
 import { CALLS } from './calls.ts'
@@ -25,6 +26,9 @@ export interface ApiLimits {
 	/** Connections at a time; more wait to be accepted. */
 	maxConnections: number
 }
+/** A connection that has asked nothing for so long, asks nothing. */
+const IDLE_FOR_MS = 300
+const DRAIN_WITHIN_MS = 5_000
 const LIMITS: ApiLimits = { maxBodyBytes: 2 * 1024 * 1024, maxConnections: 1024 }
 
 export interface ApiOptions {
@@ -38,6 +42,8 @@ export interface ApiOptions {
 	limits?: Partial<ApiLimits>
 }
 export interface Api {
+	/** Takes no more connections, ends streams, and lets calls that have begun finish, for a while. */
+	drain(): Promise<void>
 	/** Ends streams and connections; resolves when the socket is gone. */
 	close(): Promise<void>
 }
@@ -49,7 +55,10 @@ export async function startApi(options: ApiOptions): Promise<{ value: Api } | { 
 	const renderMetrics = createExposition(async () => ({ service: service.describe(), pogs: await service.list() }))
 	const routes = bindRoutes(service, renderMetrics)
 	const closing = new AbortController()
+	let draining = false
 	const server = createServer((request, response) => {
+		// Who keeps connections open is told not to come back on this one.
+		if (draining) response.shouldKeepAlive = false
 		const signal = goneSignal(response, closing.signal)
 		serve(request, response, routes, limits, signal, onBug).catch((error: unknown) => {
 			onBug(`${request.method} ${request.url}`, error)
@@ -64,6 +73,18 @@ export async function startApi(options: ApiOptions): Promise<{ value: Api } | { 
 	if ('problem' in listening) return listening
 	return {
 		value: {
+			async drain() {
+				draining = true
+				closing.abort()
+				const idle = setTimeout(() => server.closeIdleConnections(), IDLE_FOR_MS)
+				const late = setTimeout(() => server.closeAllConnections(), DRAIN_WITHIN_MS)
+				await new Promise<void>(resolve => {
+					// Not the HTTP server's own: that would close connections whose request is on its way.
+					NetServer.prototype.close.call(server, () => resolve())
+				})
+				clearTimeout(idle)
+				clearTimeout(late)
+			},
 			async close() {
 				closing.abort()
 				await listening.value()

@@ -8,7 +8,7 @@
 import type { Diagnostic } from '../lib/diagnostic.ts'
 import type { PogInfo, RecordInfo } from '../pog/info.ts'
 import type { EventFilter, PogEvent } from './events.ts'
-import type { AttachReport, AttachRequest, PogSpec, RecordFilter, ServiceInfo } from './service.ts'
+import type { AttachReport, AttachRequest, PogSpec, RecordFilter, ServiceInfo, UpgradeReport } from './service.ts'
 
 /** Text bytes that a ring may have. */
 export const RING_BYTES = { min: 64 * 1024, max: 64 * 1024 * 1024 } as const
@@ -51,6 +51,8 @@ export interface Calls {
 	resetConf: Call<Named, None, undefined, null>
 	attach: Call<Named, None, AttachRequest, AttachReport>
 	detach: Call<Named, None, undefined, AttachReport>
+	started: Call<Named, None, { pid: number }, null>
+	upgrade: Call<None, None, undefined, UpgradeReport>
 	metrics: Call<None, None, undefined, string>
 }
 export type CallName = keyof Calls
@@ -89,6 +91,8 @@ export const CALLS: Readonly<Record<CallName, CallShape>> = {
 	resetConf: { ...DELETE, path: '/v1/pogs/:name/conf', summary: 'back to the default configuration' },
 	attach: { ...PUT, path: '/v1/pogs/:name/container', summary: 'mount a POG in a running container' },
 	detach: { ...DELETE, path: '/v1/pogs/:name/container', summary: 'take a POG out of its container' },
+	started: { ...PUT, path: '/v1/pogs/:name/process', summary: 'name the first process of its container' },
+	upgrade: { ...CREATE, status: 200, path: '/v1/service/upgrade', summary: 'let the installed version take over' },
 	metrics: { ...GET, reply: 'text', path: '/metrics', summary: 'Prometheus text' },
 }
 

@@ -20,6 +20,8 @@ export interface ClientFailure {
 		status: number
 		message: string
 		diagnostics?: Diagnostic[]
+		/** The service took the call, or at least the connection, and broke off. */
+		broken?: true
 	}
 }
 export type Answered<T> = { readonly value: T } | ClientFailure
@@ -38,6 +40,8 @@ type Part<N extends CallName, K extends 'params' | 'body'> = [Calls[N][K]] exten
 export type Sent<N extends CallName> = Part<N, 'params'> & Part<N, 'body'>
 type PlainCall = Exclude<CallName, 'records' | 'allRecords' | 'events'>
 
+const TRIES = 3
+
 export class Client {
 	readonly #runDir: string
 	readonly #socketPath: string
@@ -50,8 +54,22 @@ export class Client {
 		this.#timeoutMs = options.timeoutMs ?? 60_000
 	}
 
-	/** One call, one answer. */
+	/**
+	 * One call, one answer. When the service breaks off, because it is replaced in the middle, a call that can be made twice is made
+	 * again (RFC 9110, 9.2.2, "Idempotent Methods"): its successor is there in a moment.
+	 */
 	async call<N extends PlainCall>(name: N, sent: Sent<N>): Promise<Answered<Calls[N]['reply']>> {
+		let answer = await this.#callOnce(name, sent)
+		for (let again = 0; again < TRIES && CALLS[name].method !== 'POST' && isBroken(answer); again++) {
+			answer = await this.#callOnce(name, sent)
+			// The first one had done it.
+			if (CALLS[name].method === 'DELETE' && 'failure' in answer && answer.failure.status === 404)
+				return { value: null as Calls[N]['reply'] }
+		}
+		return answer
+	}
+
+	async #callOnce<N extends PlainCall>(name: N, sent: Sent<N>): Promise<Answered<Calls[N]['reply']>> {
 		const parts: { params?: object | undefined; body?: unknown } = sent
 		const answer = await this.#request(name, pathOf(name, parts.params), parts.body, this.#timeoutMs)
 		if ('failure' in answer) return answer
@@ -140,13 +158,18 @@ export class Client {
 
 	#broken(): ClientFailure {
 		const message = `Lost pogshim at ${this.#socketPath} before the answer was complete: did it stop? Try again`
-		return { failure: { status: 0, message } }
+		return { failure: { status: 0, message, broken: true } }
 	}
 
 	#notOurs(): ClientFailure {
 		const message = `Cannot understand the answer at ${this.#socketPath}: is it another program, or another version of pogshim?`
 		return { failure: { status: 0, message } }
 	}
+}
+
+/** Whether the service broke off before it answered. */
+export function isBroken(answer: object): boolean {
+	return 'failure' in answer && (answer as ClientFailure).failure.broken === true
 }
 
 function pathOf(name: CallName, params: object = {}): string {

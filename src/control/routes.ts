@@ -51,6 +51,8 @@ export function bindRoutes(service: PogService, renderMetrics: () => Promise<str
 		resetConf: ({ params }) => service.resetConf(params.name),
 		attach: ({ params, body }) => service.attach(params.name, body),
 		detach: ({ params }) => service.detach(params.name),
+		started: ({ params, body }) => service.started(params.name, body.pid),
+		upgrade: () => service.upgrade(),
 		metrics: async () => ({ value: await renderMetrics() }),
 	}
 	const entries = (Object.keys(handlers) as CallName[]).map(call => [call, bind(call, handlers)] as const)

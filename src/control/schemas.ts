@@ -98,11 +98,12 @@ const eventFilter: z.ZodType<EventFilter> = filter
 	.pick({ last: true, sinceRealtimeUs: true, follow: true })
 	.extend({ pogs })
 
+const pid = z
+	.int()
+	.min(1)
+	.max(2 ** 22)
 const attachRequest: z.ZodType<AttachRequest> = z.strictObject({
-	pid: z
-		.int()
-		.min(1)
-		.max(2 ** 22),
+	pid,
 	parts: z.array(z.enum(ATTACH_PARTS)).exactOptional(),
 })
 
@@ -131,6 +132,8 @@ export const SCHEMAS: Schemas = {
 	resetConf: PLAIN,
 	attach: { query: none, body: attachRequest },
 	detach: PLAIN,
+	started: { query: none, body: z.strictObject({ pid }) },
+	upgrade: PLAIN,
 	metrics: PLAIN,
 }
 

@@ -65,6 +65,15 @@ export interface AttachReport {
 	left: readonly string[]
 }
 
+/** The engine that is installed takes over from the one that runs. */
+export interface UpgradeReport {
+	/** Versions: of the engine that runs, and of the one that takes over. */
+	readonly from: string
+	readonly to: string
+	/** The process that runs: as long as it answers, it has not been replaced. */
+	readonly pid: number
+}
+
 export interface RecordFilter {
 	/** Only the last N that match, before following. */
 	last?: number
@@ -102,6 +111,10 @@ export interface PogService {
 	attach(name: string, request: AttachRequest): Promise<Outcome<AttachReport>>
 	/** Takes it out of that container again; the POG stays. */
 	detach(name: string): Promise<Outcome<AttachReport>>
+	/** The first process of a container that was made with the POG in it: `pogctl run`. */
+	started(name: string, pid: number): Promise<Outcome<null>>
+	/** Lets the version that is installed now take over: soon after the answer. */
+	upgrade(): Promise<Outcome<UpgradeReport>>
 	/** Records in order of arrival; of all POGs and the host merged by time when `name` is null. Ends when `signal` aborts. */
 	records(name: string | null, filter: RecordFilter, signal: AbortSignal): Outcome<AsyncIterable<RecordInfo>>
 	/** The newest record of each POG that has one. */

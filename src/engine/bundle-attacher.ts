@@ -99,7 +99,8 @@ export class BundleAttacher {
 	async hook(containerId: string, pid: number, rootfs: string, bundle: string): Promise<Outcome<string>> {
 		const { lifecycle, log } = this.#options
 		if (pid === 0) {
-			const hooked = this.#hooked.get(containerId)
+			// Between the two hooks another engine may have taken over.
+			const hooked = this.#hooked.get(containerId) ?? lifecycle.runningContainer(containerId)
 			this.#hooked.delete(containerId)
 			if (hooked === undefined) return { value: '' }
 			const done = await attachRunning({ ...hooked, root: rootfs })
@@ -135,7 +136,7 @@ export class BundleAttacher {
 		settings: ContainerSettings,
 		root: string,
 	): Promise<Outcome<PogInfo>> {
-		const made = await this.#options.lifecycle.prepare(spec)
+		const made = await this.#options.lifecycle.prepare(spec, settings.attach)
 		if ('value' in made && settings.attach.has('varlog')) await this.#copyLower(spec.containerId, config, root)
 		return made
 	}

@@ -5,8 +5,9 @@
  * Invariant: whatever order the runtime's words and the process's end come in, the POG ends exactly once; more than
  * `retainCount` exited ones are never kept, and none longer than `retainMs`.
  */
+import type { RunningContainer } from '../attach/attach-running.ts'
 import { isAlive } from '../attach/process.ts'
-import type { Failure, Outcome, PogSpec } from '../control/service.ts'
+import type { AttachPart, Failure, Outcome, PogSpec } from '../control/service.ts'
 import type { PogInfo } from '../pog/info.ts'
 import { Charging } from './charging.ts'
 import type { EngineService } from './pog-service.ts'
@@ -49,7 +50,7 @@ export class Lifecycle {
 	}
 
 	/** A POG for a container that is about to be made. One that has its id already, from a start that failed, is replaced. */
-	async prepare(spec: ContainerSpec): Promise<Outcome<PogInfo>> {
+	async prepare(spec: ContainerSpec, parts: Iterable<AttachPart>): Promise<Outcome<PogInfo>> {
 		const stale = this.#service.table.findContainer(spec.containerId)
 		if (stale !== undefined) await this.#remove(stale)
 		// What is retained of another container gives its name to one that comes.
@@ -59,6 +60,7 @@ export class Lifecycle {
 		const entry = this.#service.table.findContainer(spec.containerId)
 		if (entry !== undefined) {
 			entry.status = 'created'
+			entry.parts = [...parts]
 			this.#service.save(entry)
 			setTimeout(() => void this.#dropUnstarted(entry), START_WITHIN_MS).unref()
 		}
@@ -128,6 +130,13 @@ export class Lifecycle {
 	/** Descriptor of the store of a container's POG; undefined when there is none. */
 	storeOf(containerId: string): number | undefined {
 		return this.#service.table.findContainer(containerId)?.store.storeFd
+	}
+
+	/** What is known of a container that an earlier engine was told of; undefined when there is none. */
+	runningContainer(containerId: string): RunningContainer | undefined {
+		const entry = this.#service.table.findContainer(containerId)
+		if (entry?.process === undefined || entry.parts === undefined) return undefined
+		return { pid: entry.process.pid, paths: entry.store.paths, attach: new Set(entry.parts) }
 	}
 
 	/** A line in the log of a container's POG. */

@@ -15,9 +15,9 @@ import {
 	type PogSpec,
 	type RecordFilter,
 	type ServiceInfo,
+	type UpgradeReport,
 } from '../control/service.ts'
 import { readVersion } from '../lib/version.ts'
-import { formatSize } from '../lib/size.ts'
 import type { PogInfo, RecordInfo } from '../pog/info.ts'
 import { geometry } from '../ring/layout.ts'
 import { EventJournal, goesBy } from './events.ts'
@@ -32,6 +32,7 @@ import { type RecordSource, streamRecords } from './record-stream.ts'
 import type { ShardClient } from './shard-client.ts'
 import { close } from '../sys/io.ts'
 import { removeSavedEngine, removeSavedPog, writeSavedEngine, writeSavedPog } from './saved-pogs.ts'
+import { attachedElsewhere, failure, nameTaken, tooLarge } from './refusals.ts'
 import { rateOf, serveRequest } from './serve-request.ts'
 import { forgetDescriptors, prepareStore, releaseMount, releaseStore } from './store.ts'
 
@@ -42,6 +43,8 @@ export interface EngineState {
 	readonly startedAtMs: number
 	readonly policy: { readonly current: HostPolicy }
 	readonly transport: Transport
+	/** Makes room for the version that is installed now. */
+	upgrade(): Promise<Outcome<UpgradeReport>>
 	/** What the kernel and the shard agreed on; filled with the first mount. */
 	readonly features: Record<string, string | number | boolean>
 }
@@ -69,7 +72,7 @@ export class EngineService implements PogService {
 
 	/** What is known of a POG, for the next engine: before anybody is told. */
 	save(entry: TableEntry): void {
-		const { id, spec, ringBytes, quotaBytes, status, process, attached, removeAtMs } = entry
+		const { id, spec, ringBytes, quotaBytes, status, process, parts, attached, removeAtMs } = entry
 		writeSavedPog(entry.store.directory, {
 			id,
 			spec,
@@ -77,6 +80,7 @@ export class EngineService implements PogService {
 			quotaBytes,
 			status,
 			...(process === undefined ? {} : { process }),
+			...(parts === undefined ? {} : { parts }),
 			...(attached === undefined ? {} : { attached: { pid: attached.pid, parts: [...attached.parts] } }),
 			...(removeAtMs === undefined ? {} : { removeAtMs }),
 		})
@@ -298,6 +302,20 @@ export class EngineService implements PogService {
 		})
 	}
 
+	/** The first process of a container that was made with the POG in it. */
+	started(name: string, pid: number): Promise<Outcome<null>> {
+		return this.#withPog(name, async entry => {
+			setProcess(entry, pid)
+			entry.parts ??= ATTACH_PARTS
+			this.save(entry)
+			return { value: null }
+		})
+	}
+
+	async upgrade(): Promise<Outcome<UpgradeReport>> {
+		return this.#state.upgrade()
+	}
+
 	detach(name: string): Promise<Outcome<AttachReport>> {
 		return this.#withPog(name, async entry => {
 			if (entry.attached === undefined) return failure(409, `"${name}" was not mounted by "pogctl attach"`)
@@ -372,24 +390,4 @@ export class EngineService implements PogService {
 
 function isHost(name: string): boolean {
 	return name === HOST_NAME || name === '0'
-}
-
-function attachedElsewhere(entry: TableEntry): string | undefined {
-	if (entry.attached === undefined) return undefined
-	return `"${entry.name}" is mounted in the container of process ${entry.attached.pid}: "pogctl detach" it first`
-}
-
-function failure(status: Failure['failure']['status'], message: string): Failure {
-	return { failure: { status, message } }
-}
-
-function nameTaken(name: string): Failure {
-	return failure(409, `The name "${name}" is taken: choose another, or remove it with "pogctl rm"`)
-}
-
-function tooLarge(ringBytes: number, policy: HostPolicy): Failure {
-	return failure(
-		422,
-		`A ring of ${formatSize(ringBytes)} is more than this host allows (${formatSize(policy.maxRingBytes)}, max-ring in pogs.conf)`,
-	)
 }

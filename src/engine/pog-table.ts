@@ -20,6 +20,8 @@ export interface TableEntry {
 	readonly store: Store
 	/** The container's first process. */
 	process?: ProcessIdentity
+	/** What of it a runtime, or `pogctl run`, has put into the container. */
+	parts?: readonly AttachPart[]
 	/** Of an exited one: when it is removed, in ms of the wall clock. */
 	removeAtMs?: number
 	/** The running container it was mounted in by `attach`. */

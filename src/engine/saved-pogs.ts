@@ -24,6 +24,8 @@ export interface SavedPog {
 	readonly status: PogStatus
 	/** The container's first process. */
 	readonly process?: ProcessIdentity
+	/** What of it a runtime, or `pogctl run`, has put into the container. */
+	readonly parts?: readonly AttachPart[]
 	/** The running container that it was mounted in by `attach`. */
 	readonly attached?: { readonly pid: number; readonly parts: readonly AttachPart[] }
 	/** An exited one's: when it is removed, in ms of the wall clock. */
@@ -65,6 +67,12 @@ export function readSavedEngine(runDir: string): SavedEngine | undefined {
 	if (saved?.['format'] !== STATE_FORMAT) return undefined
 	const numbers = [saved['lastId'], saved['restarts'], saved['startedAtMs']]
 	return numbers.every(Number.isSafeInteger) ? (saved as unknown as SavedEngine) : undefined
+}
+
+/** The format that a run directory is kept in, when it is not ours; undefined when it is, or nothing is kept. */
+export function foreignFormat(runDir: string): string | undefined {
+	const format = read(`${runDir}/engine.json`)?.['format']
+	return format === undefined || format === STATE_FORMAT ? undefined : JSON.stringify(format)
 }
 
 /** The service ends: nobody comes after it. */

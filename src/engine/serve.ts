@@ -3,6 +3,7 @@
  */
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import type { Worker } from 'node:worker_threads'
+import type { Api } from '../control/api.ts'
 import { apiSocketPath } from '../control/calls.ts'
 import { loadFuseNative } from '../fuse/native-package.ts'
 import { EAGAIN, errnoName } from '../lib/errno.ts'
@@ -27,9 +28,11 @@ import type { ShardEvent } from './messages.ts'
 import type { Transport } from './transports.ts'
 import { EngineService } from './pog-service.ts'
 import { watchPolicy } from './policy.ts'
+import { reattach } from './reattach.ts'
 import { readSavedEngine, readSavedPogs } from './saved-pogs.ts'
 import { ShardClient } from './shard-client.ts'
 import { giveBack, takeOver } from './takeover.ts'
+import { checkState, upgrade } from './upgrade.ts'
 
 export interface ServeOptions {
 	runDir: string
@@ -42,6 +45,10 @@ export interface ServeOptions {
 	upbringing: Upbringing
 	/** The shard's thread, when it was started already. */
 	shardThread?: Worker | undefined
+	/** The path of pogshim, as the next engine is started by it. */
+	program: string
+	/** Everything is suspended for the next engine: the process ends with code 0. */
+	onReplaced: () => void
 	/** The data plane ended by itself: the process has nothing left to do. */
 	onFatal: (cause: unknown) => void
 }
@@ -70,10 +77,15 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 		return { problem: `Another pogshim serves ${runDir}: stop it, or choose another --run-dir` }
 	}
 	if (lock < 0) return { problem: `Cannot lock ${runDir}: ${errnoName(lock)}` }
+	const state = checkState(runDir)
+	// Without anything kept there is nothing to lose but what is of no use to us.
+	if ('problem' in state && inherited.size > 0) return state
 	const fdStore = new FdStore(notifySocket, problem => log('error', problem))
 	const before = readSavedEngine(runDir)
 	let stopping = false
 	/** Host commands come when the control file is served, which is last. */
+	let commands = 0
+	let api: Api | undefined
 	let obey = (_command: number, _line: string): Promise<void> => Promise.resolve()
 	const features: Record<string, string | number | boolean> = { transport }
 	const policy = watchPolicy(etcDir, log, next => {
@@ -113,11 +125,25 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 		policy,
 		transport,
 		features,
+		upgrade: () =>
+			upgrade({
+				runDir,
+				program: options.program,
+				kept: notifySocket !== null && transport === 'kernel',
+				log,
+				suspend: () => {
+					stopping = true
+					return shard.ask('suspend', null)
+				},
+				commands: () => commands,
+				api: () => api,
+				end: options.onReplaced,
+			}),
 	})
 	service.table.countFrom(before?.lastId ?? 0)
 	service.saveEngine()
 	const lifecycle = new Lifecycle(service, () => policy.current)
-	const taken = await takeOver({ service, runDir, inherited, fdStore }, readSavedPogs(runDir))
+	const taken = await takeOver({ service, runDir, inherited, fdStore, transport }, readSavedPogs(runDir))
 	for (const { name, why } of taken.removed) log('warn', 'removed what an earlier service left', { pog: name, why })
 	// The POGs are served by now; what the rest loads takes longer than everything before.
 	const [{ startApi }, { BundleAttacher }] = await Promise.all([
@@ -132,11 +158,13 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 		bundles: new BundleAttacher({ lifecycle, starts, runDir, confDir: `${etcDir}/conf.d`, log }),
 	}
 	obey = async (command, line) => {
+		commands++
 		await shard.ask('answerControl', { command, line: await runHostCommand(host, line) })
+		commands--
 	}
 	const keeping = { runDir, inherited, fdStore }
 	const socket = openApiSocket(keeping)
-	const api =
+	const opened =
 		'problem' in socket
 			? socket
 			: await startApi({
@@ -149,13 +177,14 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 							cause: String(error instanceof Error ? error.stack : error),
 						}),
 				})
-	if ('problem' in api) {
+	if ('problem' in opened) {
 		stopping = true
 		await shard.ask('stop', null)
 		await policy.close()
 		close(lock)
-		return api
+		return opened
 	}
+	api = opened.value
 	for (const open of [openControl, openSyslogDoor, openLxcDoor]) {
 		const problem = await open(keeping, shard)
 		if (problem !== undefined) log('warn', problem)
@@ -163,6 +192,8 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 	giveBack(inherited, fdStore)
 	for (const entry of taken.entries) await lifecycle.resume(entry)
 	fdStore.notify('READY=1')
+	// Behind READY: a container that holds us up must not keep the service from being there.
+	for (const entry of taken.cutOff) if (entry.status === 'running') void reattach(service, entry, log)
 	const heartbeat = beat(shard, fdStore, watchdogUs)
 	return {
 		value: {
@@ -171,7 +202,7 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 				stopping = true
 				clearInterval(heartbeat)
 				fdStore.notify('STOPPING=1')
-				await api.value.close()
+				await opened.value.close()
 				removeApiSocket(runDir)
 				await policy.close()
 				await service.close()

@@ -6,7 +6,7 @@
  *
  * Invariant: a failure leaves nothing behind; `release` undoes everything that `prepare` did.
  */
-import { chmodSync, mkdirSync, rmdirSync } from 'node:fs'
+import { chmodSync, mkdirSync, rmdirSync, rmSync } from 'node:fs'
 import { errnoName } from '../lib/errno.ts'
 import type { PogPaths } from '../pog/info.ts'
 import { close, O_CLOEXEC, O_DIRECTORY, openPath } from '../sys/io.ts'
@@ -68,16 +68,45 @@ export function prepareStore(
 	if (storeFd < 0) return fail(`open ${storePath}`, storeFd)
 	descriptors.push(storeFd)
 	mkdirSync(`${storePath}/dev`)
-	// By way of the descriptor, so that a long run directory does not exceed the length of a socket's path.
-	const logFd = bindDatagramSocket(`/proc/self/fd/${storeFd}/dev/log`)
+	const logFd = bindLog(storeFd, storePath, keeping)
 	if (logFd < 0) return fail(`make the /dev/log socket of "${name}"`, logFd)
 	descriptors.push(logFd)
-	keeping.fdStore.keep(`log-${keeping.id}`, logFd)
-	chmodSync(`${storePath}/dev/log`, SOCKET_MODE)
-	const onOpen = (fd: number): void => keeping.fdStore.keep(`fuse-${keeping.id}`, fd)
-	const fuse = transport === 'kernel' ? mountFuse(mount, { fsname: `pogs:${name}`, onOpen }) : { fd: -1 }
+	const fuse = connect(mount, name, transport, keeping)
 	if (typeof fuse === 'number') return fail(`mount FUSE on ${mount}`, fuse)
 	return storeAt(runDir, name, { fuseFd: fuse.fd, logFd, storeFd })
+}
+
+function bindLog(storeFd: number, storePath: string, { fdStore, id }: Keeping): number {
+	// By way of the descriptor, so that a long run directory does not exceed the length of a socket's path.
+	const logFd = bindDatagramSocket(`/proc/self/fd/${storeFd}/dev/log`)
+	if (logFd < 0) return logFd
+	fdStore.keep(`log-${id}`, logFd)
+	chmodSync(`${storePath}/dev/log`, SOCKET_MODE)
+	return logFd
+}
+
+function connect(mount: string, name: string, transport: Transport, { fdStore, id }: Keeping): { fd: number } | number {
+	if (transport !== 'kernel') return { fd: -1 }
+	return mountFuse(mount, { fsname: `pogs:${name}`, onOpen: fd => fdStore.keep(`fuse-${id}`, fd) })
+}
+
+/**
+ * A new mount and a new socket before a store whose connection is lost; or what could not be made. What containers have of the
+ * old ones stays dead until the new ones are put in their place.
+ */
+export function reconnectStore(runDir: string, name: string, transport: Transport, keeping: Keeping): Store | string {
+	const adopted = adoptStore(runDir, name, { fuseFd: -1, logFd: -1 })
+	if (typeof adopted === 'string') return adopted
+	const { storeFd, storePath, mountPoint } = adopted
+	releaseMount(runDir, name)
+	mkdirSync(mountPoint, { recursive: true, mode: ROOT_DIRECTORY_MODE })
+	rmSync(`${storePath}/dev/log`, { force: true })
+	const logFd = bindLog(storeFd, storePath, keeping)
+	const fuse = logFd < 0 ? logFd : connect(mountPoint, name, transport, keeping)
+	if (typeof fuse !== 'number') return { ...adopted, logFd, fuseFd: fuse.fd }
+	for (const fd of [storeFd, logFd]) if (fd >= 0) close(fd)
+	forgetDescriptors(keeping)
+	return `Cannot connect "${name}" again: ${errnoName(fuse)}${REMEDIES[errnoName(fuse)] ?? ''}`
 }
 
 /** Takes over the store that an earlier engine prepared, with the descriptors it kept; or what is not there any more. */

@@ -4,33 +4,42 @@
  * Invariant: afterwards every POG directory belongs to a POG of the table or is gone, and every inherited descriptor is in use or
  * given back. A POG is served before anything else of the service is loaded.
  */
+import { isAlive } from '../attach/process.ts'
 import { close } from '../sys/io.ts'
 import type { FdStore, Inherited } from './fd-store.ts'
 import type { ServeRequest } from './messages.ts'
 import type { EngineService } from './pog-service.ts'
 import type { TableEntry } from './pog-table.ts'
 import type { SavedPog } from './saved-pogs.ts'
-import { adoptStore, forgetDescriptors, releaseStore } from './store.ts'
+import { adoptStore, forgetDescriptors, reconnectStore, releaseMount, releaseStore, type Store } from './store.ts'
+import type { Transport } from './transports.ts'
+
+/** Whatever the policy says is less; a timer runs no longer. */
+const LONGEST_RETENTION_MS = 2 ** 31 - 1
 
 export interface Takeover {
 	readonly service: EngineService
 	readonly runDir: string
 	readonly inherited: Inherited
 	readonly fdStore: FdStore
+	readonly transport: Transport
 }
 
 /** The POGs that are gone on with, and what of the others was removed and why. */
 export interface TakenOver {
 	readonly entries: readonly TableEntry[]
+	/** Those of them whose containers have a dead mount and a dead socket. */
+	readonly cutOff: readonly TableEntry[]
 	readonly removed: readonly { readonly name: string; readonly why: string }[]
 }
 
 /** Goes on with every POG that is whole. */
 export async function takeOver(
-	{ service, runDir, inherited, fdStore }: Takeover,
+	{ service, runDir, inherited, fdStore, transport }: Takeover,
 	found: readonly { readonly name: string; readonly saved: SavedPog | undefined }[],
 ): Promise<TakenOver> {
 	const removed: { name: string; why: string }[] = []
+	const cutOff: TableEntry[] = []
 	const revived = found.map(async ({ name, saved }) => {
 		const problem = saved === undefined ? 'it was not whole' : await reviveOne(saved)
 		if (typeof problem !== 'string') return problem
@@ -41,39 +50,55 @@ export async function takeOver(
 	})
 
 	async function reviveOne(saved: SavedPog): Promise<TableEntry | string> {
-		const { id, spec, status, process, attached, removeAtMs, ringBytes, quotaBytes } = saved
-		const live = status !== 'exited'
-		const fuseFd = live ? claim(inherited, `fuse-${id}`) : -1
-		const logFd = live ? claim(inherited, `log-${id}`) : -1
-		const syslogFds = live ? claimListeners(inherited, id) : []
+		const { id, spec, process } = saved
+		const fuseFd = claim(inherited, `fuse-${id}`)
+		const logFd = claim(inherited, `log-${id}`)
+		const syslogFds = claimListeners(inherited, id)
 		const giveUp = (why: string): string => {
 			for (const fd of [fuseFd, logFd, ...syslogFds.map(({ fd: each }) => each)]) if (fd >= 0) close(fd)
 			return why
 		}
-		if (live && (fuseFd < 0 || logFd < 0)) return giveUp('its connection was not kept')
-		const store = adoptStore(runDir, spec.name, { fuseFd, logFd })
+		const kept = fuseFd >= 0 && logFd >= 0
+		// Nobody was there to see it: it would have ended just now.
+		const endedMeanwhile = !kept && process !== undefined && !isAlive(process)
+		const status = endedMeanwhile ? 'exited' : saved.status
+		const lost = !kept && status !== 'exited'
+		const store = lost
+			? reconnectStore(runDir, spec.name, transport, { fdStore, id })
+			: adoptStore(runDir, spec.name, { fuseFd, logFd })
 		if (typeof store === 'string') return giveUp(store)
-		const entry: TableEntry = {
-			id,
-			name: spec.name,
-			containerId: spec.containerId ?? '',
-			spec,
-			ringBytes,
-			quotaBytes,
-			status,
-			store,
-			...(process === undefined ? {} : { process }),
-			...(attached === undefined ? {} : { attached: { pid: attached.pid, parts: new Set(attached.parts) } }),
-			...(removeAtMs === undefined ? {} : { removeAtMs }),
+		const entry = entryOf({ ...saved, status }, store)
+		if (endedMeanwhile) entry.removeAtMs = Date.now() + LONGEST_RETENTION_MS
+		if (status === 'exited') releaseMount(runDir, spec.name)
+		const problem = await service.revive(entry, { resume: kept && status !== 'exited', syslogFds })
+		if (problem === undefined) {
+			if (lost) cutOff.push(entry)
+			return entry
 		}
-		const problem = await service.revive(entry, { resume: live, syslogFds })
-		if (problem === undefined) return entry
-		close(store.storeFd)
+		for (const fd of [store.storeFd, ...(lost ? [store.fuseFd, store.logFd] : [])]) if (fd >= 0) close(fd)
 		return giveUp(problem)
 	}
 
 	const entries = (await Promise.all(revived)).filter(entry => entry !== undefined)
-	return { entries, removed }
+	return { entries, cutOff, removed }
+}
+
+function entryOf(saved: SavedPog, store: Store): TableEntry {
+	const { id, spec, ringBytes, quotaBytes, status, process, parts, attached, removeAtMs } = saved
+	return {
+		id,
+		name: spec.name,
+		containerId: spec.containerId ?? '',
+		spec,
+		ringBytes,
+		quotaBytes,
+		status,
+		store,
+		...(process === undefined ? {} : { process }),
+		...(parts === undefined ? {} : { parts }),
+		...(attached === undefined ? {} : { attached: { pid: attached.pid, parts: new Set(attached.parts) } }),
+		...(removeAtMs === undefined ? {} : { removeAtMs }),
+	}
 }
 
 /** Takes a descriptor out of what was inherited; -1 when it is not there. */

@@ -30,6 +30,7 @@ export async function keep({ command, log, environment }: KeepOptions): Promise<
 		watchdogUs: given > 0 ? given : WATCHDOG_US,
 		log,
 		notifySocket: environment['NOTIFY_SOCKET'],
+		environment,
 	})
 	protectFromOom()
 	hurry()

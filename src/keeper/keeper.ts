@@ -19,6 +19,8 @@ import { type Notification, parseNotification } from './notification.ts'
 export interface KeeperOptions {
 	/** The engine: program and arguments; asked anew for each start. */
 	readonly command: () => readonly string[]
+	/** The engine's, beside what is ours to say. */
+	readonly environment: NodeJS.ProcessEnv
 	/** Where the directory with the notification socket is made. */
 	readonly directory: string
 	/** How long the engine may stay silent before it counts as hung. */
@@ -123,7 +125,7 @@ export class Keeper {
 		const { log } = this.#options
 		const command = this.#options.command()
 		const held = this.#descriptors.all
-		const { NOTIFY_SOCKET: _outer, UV_THREADPOOL_SIZE: _pool, ...environment } = process.env
+		const { NOTIFY_SOCKET: _outer, ...environment } = this.#options.environment
 		const engine = spawn('/bin/sh', ['-c', START_SCRIPT, 'sh', ...command], {
 			stdio: ['inherit', 'inherit', 'inherit', ...held.map(({ fd }) => fd)],
 			env: {

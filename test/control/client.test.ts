@@ -72,10 +72,12 @@ test('the client says what to do when there is no service', async t => {
 	t.regex(await message(), /it is gone and left its socket|that is no socket/)
 	await rm(socketPath)
 	// Answers nothing, then garbage, then half an answer.
+	const half = 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"a"'
+	// Who breaks off is asked again, three times.
 	const replies = [
-		'',
+		...['', '', '', ''],
 		'garbage\r\n\r\n',
-		'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"a"',
+		...[half, half, half, half],
 		'HTTP/1.1 200 OK\r\n\r\nnot JSON',
 	]
 	const server = createServer(socket => {

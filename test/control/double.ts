@@ -14,6 +14,7 @@ import type {
 	PogSpec,
 	RecordFilter,
 	ServiceInfo,
+	UpgradeReport,
 } from '../../src/control/service.ts'
 import type { Diagnostic } from '../../src/lib/diagnostic.ts'
 import type { PogInfo, RecordInfo } from '../../src/pog/info.ts'
@@ -179,6 +180,14 @@ export class ServiceDouble implements PogService {
 
 	async detach(name: string): Promise<Outcome<AttachReport>> {
 		return this.#with(name, () => ({ value: { done: ['/dev/log'], left: [] } }))
+	}
+
+	async started(name: string, _pid: number): Promise<Outcome<null>> {
+		return this.#with(name, () => ({ value: null }))
+	}
+
+	async upgrade(): Promise<Outcome<UpgradeReport>> {
+		return { value: { from: '1', to: '2', pid: 1 } }
 	}
 
 	async resetConf(name: string): Promise<Outcome<null>> {

@@ -1,0 +1,25 @@
+/** What the control plane refuses, in words that name the remedy. */
+import type { Failure } from '../control/service.ts'
+import { formatSize } from '../lib/size.ts'
+import type { TableEntry } from './pog-table.ts'
+import type { HostPolicy } from './policy.ts'
+
+export function attachedElsewhere(entry: TableEntry): string | undefined {
+	if (entry.attached === undefined) return undefined
+	return `"${entry.name}" is mounted in the container of process ${entry.attached.pid}: "pogctl detach" it first`
+}
+
+export function failure(status: Failure['failure']['status'], message: string): Failure {
+	return { failure: { status, message } }
+}
+
+export function nameTaken(name: string): Failure {
+	return failure(409, `The name "${name}" is taken: choose another, or remove it with "pogctl rm"`)
+}
+
+export function tooLarge(ringBytes: number, policy: HostPolicy): Failure {
+	return failure(
+		422,
+		`A ring of ${formatSize(ringBytes)} is more than this host allows (${formatSize(policy.maxRingBytes)}, max-ring in pogs.conf)`,
+	)
+}

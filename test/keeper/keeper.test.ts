@@ -1,0 +1,142 @@
+/** The keeper with a real child that plays the engine: real sockets, real descriptors, real deaths. */
+import { spawn } from 'node:child_process'
+import {
+	existsSync,
+	mkdtempSync,
+	readdirSync,
+	readFileSync,
+	renameSync,
+	rmSync,
+	statSync,
+	writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import test, { type ExecutionContext } from 'ava'
+import { Keeper } from '../../src/keeper/keeper.ts'
+
+const ENGINE = new URL('engine.mjs', import.meta.url).pathname
+const SYS = new URL('../../src/sys/notify-socket.ts', import.meta.url).href
+
+interface Start {
+	readonly pid: number
+	readonly ours: boolean
+	readonly names: string[]
+	readonly inodes: number[]
+	readonly watchdogUs: number
+}
+
+class Kept {
+	readonly directory = mkdtempSync(join(tmpdir(), 'pogs-keeper-test-'))
+	readonly said: string[] = []
+	readonly keeper: Keeper
+	readonly ended: Promise<number>
+
+	constructor(t: ExecutionContext, watchdogUs = 20_000_000) {
+		const tsx = process.execArgv.length > 0 ? process.execArgv : [`--import=${import.meta.resolve('tsx')}`]
+		this.keeper = new Keeper({
+			command: () => [process.execPath, ...tsx, ENGINE, this.directory, SYS],
+			environment: process.env,
+			directory: this.directory,
+			watchdogUs,
+			log: (level, message) => this.said.push(`${level} ${message}`),
+		})
+		this.ended = this.keeper.run()
+		t.teardown(async () => {
+			this.keeper.stop('SIGTERM')
+			await this.ended
+			rmSync(this.directory, { recursive: true, force: true })
+		})
+	}
+
+	starts(): Start[] {
+		const path = join(this.directory, 'starts')
+		if (!existsSync(path)) return []
+		const lines = readFileSync(path, 'utf8').split('\n')
+		return lines.filter(line => line.startsWith('{')).map(line => JSON.parse(line) as Start)
+	}
+
+	/** The n-th engine, counted from 1. */
+	async start(n: number): Promise<Start> {
+		return until(() => this.starts()[n - 1])
+	}
+
+	async say(...lines: string[]): Promise<void> {
+		writeFileSync(join(this.directory, 'say.new'), lines.join('\n'))
+		renameSync(join(this.directory, 'say.new'), join(this.directory, 'say'))
+		await until(() => !existsSync(join(this.directory, 'say')) || undefined)
+		// What a word says is on its way before the next look.
+		await sleep(50)
+	}
+
+	inode(name: string): number {
+		return statSync(join(this.directory, name)).ino
+	}
+}
+
+async function until<T>(look: () => T | undefined): Promise<T> {
+	for (let i = 0; i < 1500; i++) {
+		const found = look()
+		if (found !== undefined) return found
+		await sleep(10)
+	}
+	throw new Error('It never came to pass')
+}
+
+test('what an engine keeps is there for the next one, in order and under its name; what it forgets is not', async t => {
+	const kept = new Kept(t)
+	t.like(await kept.start(1), { ours: true, names: [], watchdogUs: 20_000_000 })
+	await kept.say('keep a', 'keep b', 'keep c', 'forget b')
+	process.kill((await kept.start(1)).pid, 'SIGKILL')
+	const second = await kept.start(2)
+	t.like(second, { ours: true, names: ['a', 'c'], inodes: [kept.inode('a'), kept.inode('c')] })
+	await kept.say('forget a', 'keep d')
+	process.kill(second.pid, 'SIGKILL')
+	t.deepEqual((await kept.start(3)).names, ['c', 'd'])
+})
+
+test('what an engine said in its last instruction counts', async t => {
+	const kept = new Kept(t)
+	await kept.start(1)
+	await kept.say('keepAndDie last')
+	t.deepEqual((await kept.start(2)).names, ['last'])
+})
+
+test('only the engine is listened to', async t => {
+	const kept = new Kept(t)
+	await kept.start(1)
+	const socket = readdirSync(kept.directory).find(name => name.startsWith('pogs-keeper-')) ?? ''
+	const script = `import { connectNotifySocket as c, NotifyMessages as N } from ${JSON.stringify(SYS)}
+const fd = c(${JSON.stringify(join(kept.directory, socket, 'notify'))}, 1000)
+new N().send(fd, 'FDSTORE=1\\nFDNAME=foreign', 2); new N().send(fd, 'STOPPING=1')`
+	const other = spawn(process.execPath, [`--import=${import.meta.resolve('tsx')}`, '--input-type=module', '-e', script])
+	t.is(await new Promise(resolve => other.once('exit', resolve)), 0)
+	process.kill((await kept.start(1)).pid, 'SIGKILL')
+	t.deepEqual((await kept.start(2)).names, [])
+})
+
+test('an engine that says nothing is killed, and followed by another', async t => {
+	const kept = new Kept(t, 1_500_000)
+	const first = await kept.start(1)
+	await kept.say('keep a', 'hang')
+	const second = await kept.start(2)
+	t.not(second.pid, first.pid)
+	t.deepEqual(second.names, ['a'])
+	t.true(kept.said.some(line => line.includes('does not answer')))
+})
+
+test('an engine that ends well without being asked is replaced; one that was asked to is not', async t => {
+	const kept = new Kept(t)
+	await kept.start(1)
+	await kept.say('exit 0')
+	await kept.start(2)
+	t.true(kept.said.some(line => line.includes('replaced')))
+	kept.keeper.stop('SIGTERM')
+	t.is(await kept.ended, 0)
+	t.is(kept.starts().length, 2)
+	t.deepEqual(
+		readdirSync(kept.directory).filter(name => name.startsWith('pogs-keeper-')),
+		[],
+	)
+})
