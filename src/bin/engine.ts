@@ -2,6 +2,7 @@
  * The engine of pogshim: its signals and exit codes. One that takes over from another has no time: its data plane starts first,
  * and its options were found good before.
  */
+import type { Service } from '../engine/serve.ts'
 import { raiseMainThread } from '../engine/priority.ts'
 import { startShardThread } from '../engine/shard-worker.ts'
 import { acceptedOptions } from './accepted-options.ts'
@@ -30,6 +31,11 @@ const { stderrLog } = await import('../engine/log.ts')
 const { serve } = await import('../engine/serve.ts')
 
 const log = stderrLog()
+let service: Service | undefined
+let asked: NodeJS.Signals | undefined
+let stopping = false
+// Before there is anything to give back: a signal in the middle of the start waits for its end.
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, stop)
 
 const started = await serve({
 	...options,
@@ -48,21 +54,22 @@ if ('problem' in started) {
 	log('error', started.problem)
 	process.exit(EXIT_FAILED)
 }
+service = started.value
 if (!takesOver) process.stdout.write(`pogshim ready run-dir=${options.runDir} pid=${keeper ?? process.pid}\n`)
-else log('info', 'took over', { restarts: started.value.restarts, pid: process.pid })
+else log('info', 'took over', { restarts: service.restarts, pid: process.pid })
 
-let stopping = false
-for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
-	process.on(signal, () => {
-		if (stopping) return
-		stopping = true
-		log('info', 'stopping', { signal })
-		started.value.stop().then(
-			() => process.exit(0),
-			(cause: unknown) => {
-				log('error', 'could not stop cleanly', { cause: String(cause) })
-				process.exit(EXIT_FAILED)
-			},
-		)
-	})
+if (asked !== undefined) stop(asked)
+
+function stop(signal: NodeJS.Signals): void {
+	asked ??= signal
+	if (stopping || service === undefined) return
+	stopping = true
+	log('info', 'stopping', { signal })
+	service.stop().then(
+		() => process.exit(0),
+		(cause: unknown) => {
+			log('error', 'could not stop cleanly', { cause: String(cause) })
+			process.exit(EXIT_FAILED)
+		},
+	)
 }

@@ -117,7 +117,8 @@ export class Keeper {
 			}
 			return this.#finish(EXIT_FAILED)
 		}
-		this.#engine.kill(signal)
+		// One that takes over and is killed by it in the middle would give nothing back: it gets the signal when it is ready.
+		if (!this.#wasReady || this.#readyAtMs !== Number.POSITIVE_INFINITY) this.#engine.kill(signal)
 		if (!again) this.#arm(STOP_WITHIN_MS, 'did not stop in time')
 	}
 
@@ -239,7 +240,10 @@ export class Keeper {
 			this.#engineStops = true
 			this.#arm(STOP_WITHIN_MS, 'did not stop in time')
 		}
-		if (said.ready) this.#readyAtMs = Math.min(this.#readyAtMs, performance.now())
+		if (said.ready && this.#readyAtMs === Number.POSITIVE_INFINITY) {
+			this.#readyAtMs = performance.now()
+			if (this.#asked !== undefined) this.#engine?.kill(this.#asked)
+		}
 		if (said.ready && !this.#wasReady) this.#becomeReady()
 		if (this.#engineStops || this.#asked !== undefined) return
 		if (said.ready || said.alive) this.#arm(this.#watchdogUs / 1000, 'does not answer')
