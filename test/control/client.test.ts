@@ -74,12 +74,7 @@ test('the client says what to do when there is no service', async t => {
 	// Answers nothing, then garbage, then half an answer.
 	const half = 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"a"'
 	// Who breaks off is asked again, three times.
-	const replies = [
-		...['', '', '', ''],
-		'garbage\r\n\r\n',
-		...[half, half, half, half],
-		'HTTP/1.1 200 OK\r\n\r\nnot JSON',
-	]
+	const replies = ['', '', '', '', 'garbage\r\n\r\n', half, half, half, half, 'HTTP/1.1 200 OK\r\n\r\nnot JSON']
 	const server = createServer(socket => {
 		socket.on('error', () => undefined)
 		socket.once('data', () => socket.end(replies.shift() ?? ''))

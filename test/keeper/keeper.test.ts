@@ -16,7 +16,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 import { Keeper } from '../../src/keeper/keeper.ts'
 
-const ENGINE = new URL('engine.mjs', import.meta.url).pathname
+const ENGINE = new URL('engine.ts', import.meta.url).pathname
 const SYS = new URL('../../src/sys/notify-socket.ts', import.meta.url).href
 
 interface Start {
@@ -36,7 +36,7 @@ class Kept {
 	constructor(t: ExecutionContext, watchdogUs = 20_000_000) {
 		const tsx = process.execArgv.length > 0 ? process.execArgv : [`--import=${import.meta.resolve('tsx')}`]
 		this.keeper = new Keeper({
-			command: () => [process.execPath, ...tsx, ENGINE, this.directory, SYS],
+			command: () => [process.execPath, ...tsx, ENGINE, this.directory],
 			environment: process.env,
 			directory: this.directory,
 			watchdogUs,

@@ -42,7 +42,10 @@ test('descriptors are held by name, in their order, and closed when they are giv
 	)
 	held.forget('a')
 	held.forget('none')
-	t.deepEqual(closed.sort(), [3, 5])
+	t.deepEqual(
+		closed.toSorted((a, b) => a - b),
+		[3, 5],
+	)
 	t.deepEqual(held.all, [{ name: 'b', fd: 4 }])
 	held.closeAll()
 	t.deepEqual(closed, [3, 5, 4])
