@@ -16,6 +16,10 @@ import type { Row } from '../harness/table.ts'
 import { runtimeCommand, writeBundle } from './start.ts'
 
 const CONTAINERS = Number(process.env['POGS_BENCH_CONTAINERS'] ?? 1024)
+/** `POGS_BENCH_RUNTIMES=crun` for that one alone. */
+const RUNTIMES = (['crun', 'runc'] as const).filter(name =>
+	(process.env['POGS_BENCH_RUNTIMES'] ?? 'crun,runc').split(',').includes(name),
+)
 const AT_ONCE = 8
 const RING = '64k'
 const SCRATCH = '/dev/shm'
@@ -117,8 +121,15 @@ class Crowd {
 		await this.#prepare()
 		const before = { ...meminfo(), service: await this.#serviceKb() }
 		const begun = performance.now()
+		/* Containers outlive who started them: a run that is broken off takes them along. */
+		let broken = false
+		const breakOff = (): void => {
+			broken = true
+		}
+		process.once('SIGTERM', breakOff).once('SIGINT', breakOff)
 		try {
 			await this.#each(async at => {
+				if (broken) throw new Error('broken off')
 				const bundle = path.join(this.#scratch, `${at}`)
 				const words = ['run', '--detach', '--pid-file', `${bundle}/pid`, '--bundle', bundle, this.#id(at)]
 				await run(['sh', '-c', 'exec "$@" </dev/null >/dev/null 2>"$0"', `${bundle}/said`, ...this.#command, ...words])
@@ -153,6 +164,8 @@ class Crowd {
 		} catch (error) {
 			await this.#end()
 			throw error
+		} finally {
+			process.off('SIGTERM', breakOff).off('SIGINT', breakOff)
 		}
 	}
 
@@ -219,7 +232,7 @@ export const containers: Case = {
 		const rows: Row[] = []
 		try {
 			const root = await busyboxRoot(path.join(scratch, 'root'))
-			for (const runtime of ['crun', 'runc'] as const) {
+			for (const runtime of RUNTIMES) {
 				if ((await run(['sh', '-c', `command -v ${runtime}`]).catch(() => undefined)) === undefined) {
 					rows.push({ group: 'containers', what: runtime, unit: 's', note: `no ${runtime} here` })
 					continue
@@ -229,7 +242,13 @@ export const containers: Case = {
 					bench.say(`${CONTAINERS} of ${runtime} ${pogs ? 'with POGs' : 'without'}`)
 					const service = await Service.start(undefined, [], 'retain-count = 0\n')
 					try {
-						outcomes.push(await new Crowd(scratch, service, root, runtime, pogs).run())
+						const outcome = await new Crowd(scratch, service, root, runtime, pogs).run()
+						bench.say(
+							JSON.stringify(outcome, (_, value: unknown) =>
+								typeof value === 'number' ? Number(value.toFixed(1)) : value,
+							),
+						)
+						outcomes.push(outcome)
 					} finally {
 						await service.stop()
 					}

@@ -67,9 +67,15 @@ export class ContainerStarts {
 		return expected !== undefined && expected.containerId !== containerId
 	}
 
-	/** The container will not come. */
-	forget(containerId: string): void {
-		for (const [name, expected] of this.#expected) if (expected.containerId === containerId) this.#drop(name)
+	/** The container will not come: its POG goes, when it has been made. Whether it was expected. */
+	forget(containerId: string): boolean {
+		for (const [name, { containerId: expected, made }] of this.#expected) {
+			if (expected !== containerId) continue
+			this.#drop(name)
+			void made.then(() => this.#lifecycle.discard(containerId))
+			return true
+		}
+		return false
 	}
 
 	/** A thread of a runtime is about to bring a listener for this POG: at the container's start, or for a program run in it later. */

@@ -42,7 +42,7 @@ const COMMANDS: Readonly<Record<string, HostCommand>> = {
 	exited: {
 		fields: ['ID'],
 		run: async ({ lifecycle, starts }, [id = '']) => {
-			starts.forget(id)
+			if (starts.forget(id)) return { value: '' }
 			if (!lifecycle.knows(id)) return silently(lifecycle.exited(id))
 			// Nobody's "rm" waits for our unmounting.
 			setImmediate(() => void lifecycle.exited(id))

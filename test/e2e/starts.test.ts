@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import test from 'ava'
 import type { PogInfo } from '../../src/pog/info.ts'
 import { BUSYBOX } from '../helpers/containers.ts'
-import { needs, until } from '../helpers/programs.ts'
+import { needs, output, until } from '../helpers/programs.ts'
 import { type Service, startService } from '../helpers/service.ts'
 import { type Footprint, footprint, Runtime } from '../helpers/starts.ts'
 
@@ -148,6 +148,19 @@ needs(BUSYBOX, 'runc')('a container that is never started gives its log back whe
 		t.is((await runtime.call('create', id)).code, 0)
 		t.is((await pogOf(id))?.containerId, id)
 		t.is((await runtime.call('delete', id, '--force')).code, 0)
+		await freed()
+	})
+})
+
+needs(BUSYBOX, 'runc')('a container that is gone before its log is made leaves none', async t => {
+	await withRuntime('runc', async (runtime, id) => {
+		await runtime.write(':')
+		const bundle = runtime.bundle
+		// What the wrapper says: in one breath, so that the second comes while the first is being done.
+		const script = `tell() { printf '%s\\n' "$1" >&3; read -r answer <&3; echo "$answer"; }
+			exec 3<>"$0"; tell "prepare\t$1\t$2\trunc"; tell "exited\t$2"`
+		const said = await output('bash', ['-c', script.replaceAll('\\t', '\t'), `${service.runDir}/host/ctl`, bundle, id])
+		t.is(said, 'ok\nok\n')
 		await freed()
 	})
 })

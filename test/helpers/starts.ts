@@ -25,7 +25,7 @@ export class Runtime {
 	readonly #name: string
 	readonly #service: Service
 	readonly #state: string
-	readonly #bundle: string
+	readonly bundle: string
 	readonly #ids = new Set<string>()
 	#plain = ''
 
@@ -35,37 +35,37 @@ export class Runtime {
 		this.#name = name
 		this.root = makeRoot(service.directory)
 		this.#state = join(service.directory, `state-${++serial}`)
-		this.#bundle = join(service.directory, `bundle-${serial}`)
-		mkdirSync(this.#bundle)
+		this.bundle = join(service.directory, `bundle-${serial}`)
+		mkdirSync(this.bundle)
 	}
 
 	/** Writes the bundle as an engine does: anew for each start. */
 	async write(script: string, change: (config: OciSpec) => void = () => {}): Promise<void> {
 		if (this.#plain === '') {
-			await output(this.#name, ['spec'], { cwd: this.#bundle })
-			this.#plain = readFileSync(join(this.#bundle, 'config.json'), 'utf8')
+			await output(this.#name, ['spec'], { cwd: this.bundle })
+			this.#plain = readFileSync(join(this.bundle, 'config.json'), 'utf8')
 		}
 		const config = JSON.parse(this.#plain) as OciSpec
 		config.root = { path: this.root, readonly: false }
 		config.process.terminal = false
 		config.process.args = ['/bin/sh', '-c', script]
 		change(config)
-		writeFileSync(join(this.#bundle, 'config.json'), JSON.stringify(config))
+		writeFileSync(join(this.bundle, 'config.json'), JSON.stringify(config))
 	}
 
 	/** What the bundle says now. */
 	read(): OciSpec {
-		return JSON.parse(readFileSync(join(this.#bundle, 'config.json'), 'utf8')) as OciSpec
+		return JSON.parse(readFileSync(join(this.bundle, 'config.json'), 'utf8')) as OciSpec
 	}
 
 	/** `pogs-runc WORD ... ID`, by the wrapper. */
 	call(word: string, id: string, ...options: readonly string[]): Promise<Ended> {
 		this.#ids.add(id)
-		const bundle = ['run', 'create'].includes(word) ? ['--bundle', this.#bundle] : []
+		const bundle = ['run', 'create'].includes(word) ? ['--bundle', this.bundle] : []
 		const env = { POGS_RUN_DIR: this.#service.runDir, POGS_RUNTIME: this.#name, POGS_RUNTIME_FILE: '/dev/null' }
 		/* A container in the background keeps the outputs it was given: they must not be our pipes. */
 		const background = word === 'create' || options.includes('--detach')
-		const said = join(this.#bundle, `said-${id}`)
+		const said = join(this.bundle, `said-${id}`)
 		const shell = background ? `exec "$@" </dev/null >"${said}" 2>&1` : 'exec "$@"'
 		const words = ['--root', this.#state, ...options.filter(option => option.startsWith('--log'))]
 		const rest = options.filter(option => !option.startsWith('--log'))
@@ -74,7 +74,7 @@ export class Runtime {
 
 	/** What `run --detach` and `create` said, and the container they left. */
 	said(id: string): string {
-		return readFileSync(join(this.#bundle, `said-${id}`), 'latin1')
+		return readFileSync(join(this.bundle, `said-${id}`), 'latin1')
 	}
 
 	async close(): Promise<void> {
