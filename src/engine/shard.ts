@@ -144,7 +144,7 @@ export class Shard {
 		const resent = session.revive()
 		tree.wakePollers()
 		if (resent === 0) return
-		const message = 'what was under way is lost: this kernel cannot send requests again'
+		const message = 'reads that waited ended with EINTR: this kernel (before 6.9) cannot send requests again'
 		this.#tell({ event: 'log', level: 'warn', message, fields: { pog, errno: errnoName(resent) } })
 	}
 

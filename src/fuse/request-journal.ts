@@ -28,8 +28,12 @@ export interface RequestJournal {
 	}
 	/** A request was given up as poison. */
 	refused(operation: string): void
-	/** Reads of the process before this one that wait and that the kernel will not send again, if it cannot. */
-	abandoned(): Iterable<RequestId>
+	/** For kernels that send nothing again: a read waits for its answer, */
+	waits(request: RequestId): void
+	/** has it, */
+	answered(request: RequestId): void
+	/** and these an earlier process took and never answered; what to answer them, negative. */
+	abandoned(): Iterable<readonly [request: RequestId, errno: number]>
 }
 
 const NOTHING = (): void => {}
@@ -43,5 +47,7 @@ export const NO_JOURNAL: RequestJournal = {
 	end: NOTHING,
 	resent: { rank: () => 0, isPoison: () => false, known: () => undefined },
 	refused: NOTHING,
+	waits: NOTHING,
+	answered: NOTHING,
 	abandoned: () => [],
 }

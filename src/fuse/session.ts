@@ -6,7 +6,7 @@
  * whose target is not pending comes too late and needs nothing. A throw in an operation ends that request with EIO and
  * nothing else. This is the only place that catches.
  */
-import { EAGAIN, EINTR, EIO, ENODEV, ENOENT, ENOSYS } from '../lib/errno.ts'
+import { EAGAIN, EINTR, EIO, ENODEV, ENOENT, ENOSYS, EOPNOTSUPP } from '../lib/errno.ts'
 import { ioctl, read } from '../sys/io.ts'
 import {
 	FUSE_BACKING_MAP,
@@ -163,14 +163,15 @@ export class Session implements Connection, Protocol {
 
 	/**
 	 * Goes on for an earlier process that was killed: has the kernel send again what that took and never answered (7.40), and
-	 * answers it, before anything new. Reads wait again. 0, or a negative errno when the kernel cannot do that: then the reads
-	 * that waited end with EINTR, and whatever else was under way hangs until the connection is aborted.
+	 * answers it, before anything new. Reads wait again. 0, or -EOPNOTSUPP when the kernel cannot do that: then reads that
+	 * waited end with EINTR, which readers know how to bear, and what was being carried out with EIO.
 	 */
 	revive(): number {
-		const resent = this.resend()
-		if (resent < 0) {
-			for (const request of this.#journal.abandoned()) this.#giveUp(request)
-			return resent
+		// An earlier process that had not come to the handshake has taken that at most, and every kernel that has RESEND knows it.
+		const able = this.#features.resend || this.#features.minor === 0
+		if (!able || this.resend() < 0) {
+			for (const [request, errno] of this.#journal.abandoned()) this.#giveUp(request, errno)
+			return -EOPNOTSUPP
 		}
 		const { bytes } = this.#workspace.request.memory
 		// Looked at as a whole first: what the process died with has to come before what would overwrite its traces.
@@ -185,10 +186,15 @@ export class Session implements Connection, Protocol {
 		return 0
 	}
 
-	/** Ends a read of an earlier process that nobody will finish. */
-	#giveUp(request: RequestId): void {
+	#wait({ id, uniqueHigh }: Request): void {
+		this.#pending.set(id, uniqueHigh)
+		if (!this.#features.resend) this.#journal.waits(id)
+	}
+
+	/** Ends a request of an earlier process that nobody will finish. */
+	#giveUp(request: RequestId, errno: number): void {
 		const high = Math.floor(request / 2 ** 32)
-		this.#workspace.late.sendStruct(this.fd, request % 2 ** 32, high, -EINTR, 0)
+		this.#workspace.late.sendStruct(this.fd, request % 2 ** 32, high, errno, 0)
 	}
 
 	finishRead(request: RequestId, sizeBytes: number, fill: (reply: ReadReply) => number): void {
@@ -205,6 +211,7 @@ export class Session implements Connection, Protocol {
 		}
 		if (outcome === PENDING) return
 		this.#pending.delete(request)
+		if (!this.#features.resend) this.#journal.answered(request)
 		// Stored in a 32-bit word, the request's number is the lower half of `unique`.
 		const sent =
 			outcome < 0
@@ -274,6 +281,7 @@ export class Session implements Connection, Protocol {
 		const uniqueHigh = this.#pending.get(request)
 		if (uniqueHigh === undefined || this.#filesystem.goesOn?.(request)) return
 		this.#pending.delete(request)
+		if (!this.#features.resend) this.#journal.answered(request)
 		this.counters.interrupted++
 		const sent = this.#workspace.late.sendStruct(this.fd, request, uniqueHigh, -EINTR, 0)
 		if (sent < 0) this.#refused(sent, 'FUSE_INTERRUPT', 0)
@@ -342,7 +350,7 @@ export class Session implements Connection, Protocol {
 		}
 		try {
 			const outcome = operation.handle(this.#workspace, this.#filesystem, this)
-			if (outcome === PENDING) this.#pending.set(request.id, request.uniqueHigh)
+			if (outcome === PENDING) this.#wait(request)
 			// The kernel takes errno 1 to 511 and refuses the whole reply otherwise.
 			else if (!(outcome >= -MAX_ERRNO)) throw new RangeError(`Outcome ${outcome} is no errno`)
 			return outcome

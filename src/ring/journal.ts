@@ -80,6 +80,11 @@ export class Journal {
 		this.#floats[STATE.request] = 0
 	}
 
+	/** The request that the engine before this one died with; 0 for none. */
+	get left(): number {
+		return this.#left
+	}
+
 	/** The request being carried out by this engine; 0 when there is none. */
 	get current(): number {
 		const request = this.#floats[STATE.request] ?? 0

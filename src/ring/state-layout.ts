@@ -84,4 +84,6 @@ export const CELL_KIND = {
 	viewIndex: 9,
 	syslogListener: 10,
 	syslogCall: 11,
+	/** A read that waits, where the kernel sends nothing again. */
+	waitingRead: 12,
 } as const

@@ -6,14 +6,20 @@
 import type { RequestId } from '../fuse/filesystem.ts'
 import type { Negotiated } from '../fuse/negotiate.ts'
 import type { RequestJournal } from '../fuse/request-journal.ts'
+import { EINTR, EIO } from '../lib/errno.ts'
 import type { Pog } from '../pog/pog.ts'
-import { STATE } from '../ring/state-layout.ts'
+import { type Cell, kindOf, publish } from '../ring/cells.ts'
+import { CELL_KIND, STATE } from '../ring/state-layout.ts'
 
 const SEVERITY_ERR = 3
+/** The word of a waiting read's cell that has its number. */
+const REQUEST = 1
 
 export class TreeJournal implements RequestJournal {
 	readonly #pog: Pog
 	readonly resent: RequestJournal['resent']
+	/** Where waiting reads are kept, for kernels that send nothing again. */
+	readonly #waiting = new Map<RequestId, Cell>()
 
 	constructor(pog: Pog) {
 		this.#pog = pog
@@ -59,7 +65,28 @@ export class TreeJournal implements RequestJournal {
 		this.#pog.tell(SEVERITY_ERR, `${operation} is refused with EIO: the log service ended twice with this request`)
 	}
 
-	abandoned(): Iterable<RequestId> {
-		return []
+	waits(request: RequestId): void {
+		const cell = this.#pog.cells.take()
+		if (cell === undefined) return
+		cell.floats[cell.at + REQUEST] = request
+		publish(cell, CELL_KIND.waitingRead)
+		this.#waiting.set(request, cell)
+	}
+
+	answered(request: RequestId): void {
+		const cell = this.#waiting.get(request)
+		this.#waiting.delete(request)
+		if (cell !== undefined) this.#pog.cells.give(cell)
+	}
+
+	abandoned(): Iterable<readonly [request: RequestId, errno: number]> {
+		const { cells, journal } = this.#pog
+		const left: [RequestId, number][] = journal.left === 0 ? [] : [[journal.left, -EIO]]
+		for (const cell of cells) {
+			if (kindOf(cell) !== CELL_KIND.waitingRead) continue
+			left.push([cell.floats[cell.at + REQUEST] ?? 0, -EINTR])
+			cells.give(cell)
+		}
+		return left
 	}
 }
