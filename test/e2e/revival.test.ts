@@ -109,5 +109,6 @@ needs('cat', 'kill')('^C ends a read that waits, before an engine is there again
 		reader.child.kill('SIGINT')
 		const ended = await reader.ended(10_000)
 		t.false(ended.timedOut)
+		await until('another engine answers', async () => (await restarts()) > before, 20_000)
 	}
 })
