@@ -21,6 +21,8 @@ export interface RunningContainer {
 	readonly hostRoot?: string
 	/** Of the places that `attach` asks for, only these. */
 	readonly targets?: ReadonlySet<string>
+	/** Store of a POG that is new: the container's own /var/log is copied into it first. */
+	readonly lowerStore?: string
 	/** How long a container may make us wait; 10 s by default. */
 	readonly timeoutMs?: number
 }
@@ -44,6 +46,7 @@ export interface AttachJob {
 	/** See `RunningContainer`. */
 	readonly root?: string
 	readonly hostRoot?: string
+	readonly lowerStore?: string
 	readonly targets: readonly AttachTarget[]
 }
 
@@ -67,9 +70,10 @@ const DEFAULT_TIMEOUT_MS = 10_000
 
 /** Mounts a POG in a running container: all that was asked for, or nothing. What is there already counts as mounted. */
 export function attachRunning(container: RunningContainer): Promise<AttachOutcome> {
-	const { pid, root, hostRoot } = container
+	const { pid, root, hostRoot, lowerStore } = container
 	const roots = { ...(root === undefined ? {} : { root }), ...(hostRoot === undefined ? {} : { hostRoot }) }
-	return runInThread(container, { action: 'attach', pid, ...roots, targets: targetsOf(container) })
+	const lower = lowerStore === undefined || !container.attach.has('varlog') ? {} : { lowerStore }
+	return runInThread(container, { action: 'attach', pid, ...roots, ...lower, targets: targetsOf(container) })
 }
 
 /** Unmounts what a container has of a POG. Files that are open there stay readable until they are closed. */

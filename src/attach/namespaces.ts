@@ -12,10 +12,12 @@ import { joinMounts, NamespaceCalls, O_PATH, type Standing, unshareFs } from '..
 import type { AttachJob, AttachOutcome, AttachTarget } from './attach-running.ts'
 import { ContainerRoot, type Found, type NotFound } from './container-root.ts'
 import { parseIdMap, rootOwner } from './id-map.ts'
+import { copyLowerVarLog } from './lower.ts'
 import { type MountLine, parseMountinfo } from './mountinfo.ts'
 
 /** What may lie on one place before we give up looking below it. */
 const MAX_LAYERS = 8
+const MAX_TOLD_LEFT = 10
 /** Stays below a POG in the place of what a runtime had hidden the host's log with, when that had to go. */
 const MASK = '/dev/null'
 
@@ -102,8 +104,19 @@ function attach(job: AttachJob, container: Container, open: number[]): AttachOut
 		else if (target.optional || (target.existing && place.errno === -ENOENT)) left.push(place.text)
 		else return { problem: place.text }
 	}
+	if (job.lowerStore !== undefined) left.push(...copyLower(container.pid, job.lowerStore, open))
 	const problem = inside(container, () => mountAll(places, container.root))
 	return problem === undefined ? { value: places.map(place => place.target.path), left } : { problem }
+}
+
+/** What the container has in its /var/log, since daemons look for their directories there; what is left out. */
+function copyLower(pid: number, storePath: string, open: number[]): string[] {
+	const store = openPath(storePath, O_DIRECTORY | O_CLOEXEC)
+	if (store < 0) return [`Cannot copy /var/log: ${errnoName(store)}`]
+	open.push(store)
+	const { left, leftEntries } = copyLowerVarLog({ rootfs: `/proc/${pid}/root`, store })
+	const told = left.slice(0, MAX_TOLD_LEFT).map(({ path, reason }) => `/var/log/${path} is left out: ${reason}`)
+	return leftEntries > MAX_TOLD_LEFT ? [...told, `${leftEntries} files of /var/log are left out`] : told
 }
 
 /** Where a target goes and what is to be mounted there, or why it cannot. */

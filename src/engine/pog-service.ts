@@ -286,7 +286,10 @@ export class EngineService implements PogService {
 			const attach = new Set(request.parts ?? ATTACH_PARTS)
 			const problem = entry.status === 'exited' ? `The container of "${name}" is gone` : attachedElsewhere(entry)
 			if (problem !== undefined) return failure(409, problem)
-			const outcome = await attachRunning({ pid: request.pid, paths: entry.store.paths, attach })
+			const { paths, storePath } = entry.store
+			// One that was made before has what its maker put there.
+			const lower = fresh ? { lowerStore: storePath } : {}
+			const outcome = await attachRunning({ pid: request.pid, paths, attach, ...lower })
 			if ('problem' in outcome) {
 				if (fresh) await this.remove(name)
 				return failure(422, outcome.problem)

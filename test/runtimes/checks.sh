@@ -182,6 +182,7 @@ check_kernel() {
 # Nothing of A is in B or on the host, nothing of the host in either, and each file of B says what B has written.
 check_isolation() {
 	echo "<5>canary-host-$tag-$driver" >/dev/kmsg
+	inside A 'echo "<4>canary-kmsg-A" >/dev/kmsg; logger canary-log-A'
 	dmesg >"$mine/host"
 	for name in A B; do
 		inside $name 'dmesg; timeout 0.3 cat /proc/kmsg; timeout 0.3 cat /dev/kmsg; cat /var/log/* 2>/dev/null; :' >"$mine/seen-$name"
@@ -190,7 +191,7 @@ check_isolation() {
 	! grep 'canary-.*-A' "$mine/seen-B" || return 1
 	! grep -e canary-kmsg -e canary-log "$mine/host" || return 1
 	pogctl logs "$tag-$driver-B" >"$mine/logs-B" && ! grep 'canary-.*-A' "$mine/logs-B" || return 1
-	pogctl logs "$tag-$driver-A" | grep -q canary-late-A
+	pogctl logs "$tag-$driver-A" | grep -q 'canary-.*-A'
 }
 
 # The same container again: the log is a new one, and it works.

@@ -148,3 +148,6 @@ unshare_down() {
 }
 
 . "$here/rootless.sh"
+. "$here/image.sh"
+. "$here/systemd.sh"
+. "$here/workloads.sh"

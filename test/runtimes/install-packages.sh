@@ -2,7 +2,8 @@
 # Installs the container engines of the matrix that this machine lacks, from Debian. Never fails: what cannot be had is skipped.
 set -u
 lacking=
-for pair in runc:runc crun:crun podman:podman dockerd:docker.io containerd:containerd lxc-start:lxc systemd-nspawn:systemd-container; do
+for pair in runc:runc crun:crun podman:podman dockerd:docker.io containerd:containerd lxc-start:lxc systemd-nspawn:systemd-container \
+	mmdebstrap:mmdebstrap; do
 	command -v "${pair%%:*}" >/dev/null 2>&1 || lacking="$lacking ${pair#*:}"
 done
 if [ "$lacking" ] && command -v apt-get >/dev/null 2>&1; then

@@ -22,9 +22,6 @@ passed=0 failed=0 skipped=0 number=0
 
 . "$here/drivers.sh"
 . "$here/checks.sh"
-. "$here/image.sh"
-. "$here/systemd.sh"
-. "$here/workloads.sh"
 
 # A lane's drivers share files or a daemon, so they take turns.
 lanes='docker,workload_docker,containerd podman_runc,podman_crun,podman_hooks,podman_CDI,systemd_podman runc,crun,workload_runc,lxc nspawn,unshare,systemd_nspawn,rootless'
@@ -99,7 +96,7 @@ drive() {
 		return
 	fi
 	for check in $wanted; do
-		if "check_$check" "$driver" >"$mine/said" 2>&1; then result ok "$check"; else result failed "$check"; fi
+		if "check_$(echo "$check" | tr - _)" "$driver" >"$mine/said" 2>&1; then result ok "$check"; else result failed "$check"; fi
 	done
 }
 
