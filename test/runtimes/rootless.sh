@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC2154,SC2034,SC2329
+# shellcheck shell=sh disable=SC2154,SC2034,SC2329,SC2016
 # Podman of an ordinary user, who is made for this and removed again. The user's pogshim runs in the user namespace of that Podman ("podman unshare"), where
 # it is root; its run directory is where the wrapper looks for it, $XDG_RUNTIME_DIR/pogs.
 
