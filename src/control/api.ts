@@ -2,12 +2,13 @@
  * The HTTP API of a running service, on a Unix socket.
  *
  * HTTP/1.1 (RFC 9112) so that curl, a browser's developer or a Prometheus proxy can speak it without a library of ours. Who may open the
- * socket may do everything: it is 0600. Invariant: no request, of any shape, throws out of here or leaves without an answer; a
+ * socket may do everything: it is root's, and `refuses` looks once more. Invariant: no request, of any shape, throws out of here or leaves without an answer; a
  * failure is `{"error":{"message","diagnostics"?}}` with its status.
  */
 import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Server as NetServer } from 'node:net'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createExposition } from '../metrics/exposition.ts'
 import { CALLS } from './calls.ts'
@@ -19,6 +20,9 @@ import { bindRoutes } from './routes.ts'
 import type { BoundRoutes, Reply } from './routes.ts'
 import type { PogService } from './service.ts'
 import { sendLines } from './stream.ts'
+
+/** Node knows a socket's descriptor, but has no word for it. */
+type SocketWithHandle = Socket & { _handle?: { fd?: number } | null }
 
 export interface ApiLimits {
 	/** Longest body of a request. */
@@ -39,6 +43,8 @@ export interface ApiOptions {
 	fd?: number
 	/** Told of bugs: what was asked, and what was thrown. */
 	onBug?: (what: string, error: unknown) => void
+	/** Why the one who connected (by the socket's descriptor) is refused; undefined when not. Without it all are served. */
+	refuses?: (fd: number) => string | undefined
 	limits?: Partial<ApiLimits>
 }
 export interface Api {
@@ -59,6 +65,11 @@ export async function startApi(options: ApiOptions): Promise<{ value: Api } | { 
 	const server = createServer((request, response) => {
 		// Who keeps connections open is told not to come back on this one.
 		if (draining) response.shouldKeepAlive = false
+		const refusal = options.refuses?.((request.socket as SocketWithHandle)._handle?.fd ?? -1)
+		if (refusal !== undefined) {
+			response.setHeader('Connection', 'close')
+			return sendReply(response, { failure: { status: 403, message: refusal } }, null)
+		}
 		const signal = goneSignal(response, closing.signal)
 		serve(request, response, routes, limits, signal, onBug).catch((error: unknown) => {
 			onBug(`${request.method} ${request.url}`, error)

@@ -11,6 +11,7 @@ import { errnoName } from '../lib/errno.ts'
 import { mountFuse, unmount } from '../sys/mount.ts'
 import { listenPackets, listenStream } from '../sys/seccomp-socket.ts'
 import type { FdStore, Inherited } from './fd-store.ts'
+import { openTo } from './peers.ts'
 import type { ShardClient } from './shard-client.ts'
 import { claim } from './takeover.ts'
 
@@ -18,10 +19,17 @@ export interface DoorKeeping {
 	readonly runDir: string
 	readonly inherited: Inherited
 	readonly fdStore: FdStore
+	/** Whose members may use the API beside root; null for none. */
+	readonly group: number | null
 }
 
 /** The API's listening socket: the earlier engine's, or a new one that nobody else can connect to at any moment. */
-export function openApiSocket({ runDir, inherited, fdStore }: DoorKeeping): { fd: number } | { problem: string } {
+export function openApiSocket({
+	runDir,
+	inherited,
+	fdStore,
+	group,
+}: DoorKeeping): { fd: number } | { problem: string } {
 	const kept = claim(inherited, 'api')
 	if (kept >= 0) return { fd: kept }
 	const path = apiSocketPath(runDir)
@@ -34,6 +42,7 @@ export function openApiSocket({ runDir, inherited, fdStore }: DoorKeeping): { fd
 		if (fd < 0) return { problem: `Cannot listen at "${path}": ${errnoName(fd)}` }
 		fdStore.keep('api', fd)
 		chmodSync(made, 0o600)
+		if (group !== null) openTo(group, made, 0o660)
 		// The lock of the run directory is ours: whoever made the one that lies there is gone.
 		rmSync(path, { force: true })
 		linkSync(made, path)
@@ -58,6 +67,7 @@ export async function openSyslogDoor(
 		rmSync(path, { force: true })
 		socketFd = listenStream(path)
 		if (socketFd < 0) return `Cannot listen at ${path}: ${errnoName(socketFd)}; syslog(2) will not be answered`
+		chmodSync(path, 0o600)
 		fdStore.keep('door', socketFd)
 	}
 	const served = await shard.ask('serveSyslog', { socketFd })

@@ -21,6 +21,7 @@ import {
 	removeSyslogDoor,
 } from './doors.ts'
 import { FdStore, type Upbringing } from './fd-store.ts'
+import { groupId, openTo, refusalOf } from './peers.ts'
 import { runHostCommand } from './host-commands.ts'
 import { Lifecycle } from './lifecycle.ts'
 import type { Log } from './log.ts'
@@ -72,6 +73,8 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 	const missing = transport === 'fuse-native' ? loadFuseNative() : undefined
 	if (typeof missing === 'string') return { problem: missing }
 	mkdirSync(runDir, { recursive: true, mode: 0o700 })
+	const group = groupId()
+	if (group !== null) openTo(group, runDir, 0o710)
 	const lock = lockDirectory(runDir)
 	if (lock === -EAGAIN) {
 		return { problem: `Another pogshim serves ${runDir}: stop it, or choose another --run-dir` }
@@ -162,7 +165,7 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 		await shard.ask('answerControl', { command, line: await runHostCommand(host, line) })
 		commands--
 	}
-	const keeping = { runDir, inherited, fdStore }
+	const keeping = { runDir, inherited, fdStore, group }
 	const socket = openApiSocket(keeping)
 	const opened =
 		'problem' in socket
@@ -171,6 +174,7 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 					service,
 					socketPath: apiSocketPath(runDir),
 					fd: socket.fd,
+					refuses: fd => refusalOf(fd, group),
 					onBug: (what, error) =>
 						log('error', 'the API failed', {
 							request: what,
