@@ -4,7 +4,7 @@
  * Invariant: each is kept by the keeper before somebody can knock, so that who knocks while no engine runs waits instead of being
  * refused.
  */
-import { chmodSync, linkSync, mkdirSync, mkdtempSync, rmdirSync, rmSync } from 'node:fs'
+import { linkSync, mkdirSync, mkdtempSync, rmdirSync, rmSync } from 'node:fs'
 import { lxcSocketPath, seccompSocketPath } from '../attach/container-process.ts'
 import { apiSocketPath, socketPathProblem } from '../control/calls.ts'
 import { errnoName } from '../lib/errno.ts'
@@ -41,7 +41,6 @@ export function openApiSocket({
 		const fd = listenStream(made)
 		if (fd < 0) return { problem: `Cannot listen at "${path}": ${errnoName(fd)}` }
 		fdStore.keep('api', fd)
-		chmodSync(made, 0o600)
 		if (group !== null) openTo(group, made, 0o660)
 		// The lock of the run directory is ours: whoever made the one that lies there is gone.
 		rmSync(path, { force: true })
@@ -67,7 +66,6 @@ export async function openSyslogDoor(
 		rmSync(path, { force: true })
 		socketFd = listenStream(path)
 		if (socketFd < 0) return `Cannot listen at ${path}: ${errnoName(socketFd)}; syslog(2) will not be answered`
-		chmodSync(path, 0o600)
 		fdStore.keep('door', socketFd)
 	}
 	const served = await shard.ask('serveSyslog', { socketFd })

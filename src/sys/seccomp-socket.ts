@@ -4,6 +4,7 @@
  *
  * Invariant: every descriptor that arrives is either answered or closed; none is inherited by programs we start.
  */
+import { chmodSync } from 'node:fs'
 import { E2BIG, ENAMETOOLONG } from '../lib/errno.ts'
 import { close } from './io.ts'
 import { bind, result } from './libc.ts'
@@ -17,6 +18,8 @@ const acceptCall = bind('int accept4(int, int64_t, int64_t, int)')
 const recvmsgCall = bind('int64_t recvmsg(int, int64_t, int)')
 const sendmsgCall = bind('int64_t sendmsg(int, int64_t, int)')
 
+/** For its owner alone, whatever the umask is. */
+const SOCKET_MODE = 0o600
 const AF_UNIX = 1
 const SOCK_STREAM = 1
 const SOCK_SEQPACKET = 5
@@ -56,7 +59,10 @@ export function listenPackets(path: string): number {
 function listen(path: string, kind: number): number {
 	return withAddress(path, kind | SOCK_NONBLOCK, (fd, address, sizeBytes) => {
 		const bound = result(bindCall(fd, address, sizeBytes))
-		return bound < 0 ? bound : result(listenCall(fd, BACKLOG))
+		if (bound < 0) return bound
+		// Before it listens, so that nobody else can connect at any moment.
+		chmodSync(path, SOCKET_MODE)
+		return result(listenCall(fd, BACKLOG))
 	})
 }
 
