@@ -83,14 +83,21 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 	const state = checkState(runDir)
 	// Without anything kept there is nothing to lose but what is of no use to us.
 	if ('problem' in state && inherited.size > 0) return state
-	const fdStore = new FdStore(notifySocket, problem => log('error', problem))
+	const features: Record<string, string | number | boolean> = {
+		transport,
+		keeper: notifySocket === null ? 'none' : 'there',
+	}
+	const fdStore = new FdStore(notifySocket, problem => {
+		// Told once: every sign of life would tell it again.
+		if (features['keeper'] !== 'gone') log('error', problem)
+		features['keeper'] = 'gone'
+	})
 	const before = readSavedEngine(runDir)
 	let stopping = false
 	/** Host commands come when the control file is served, which is last. */
 	let commands = 0
 	let api: Api | undefined
 	let obey = (_command: number, _line: string): Promise<void> => Promise.resolve()
-	const features: Record<string, string | number | boolean> = { transport }
 	const policy = watchPolicy(etcDir, log, next => {
 		const { devkmsg, passthrough, defaultConf, maxRingBytes } = next
 		void shard.ask('policy', { devkmsg, passthrough, defaultConf, maxRingBytes })

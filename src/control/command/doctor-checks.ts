@@ -38,6 +38,13 @@ const missing = (about: string, found: string, remedy: string): CheckResult => (
 	remedy,
 })
 
+/** Who holds mounts and sockets beside the engine. */
+const KEEPERS: Readonly<Record<string, CheckResult>> = {
+	there: ok('keeper', 'mounts outlive the engine'),
+	gone: note('keeper', 'gone: mounts end with the engine', 'stop pogshim and start it, when containers can do without'),
+	none: note('keeper', 'none: mounts end with the engine', 'start pogshim without --engine, or by its systemd unit'),
+}
+
 /** In the order they are told: the kernel, the service, programs, engines. */
 export const CHECKS: readonly Check[] = [
 	async () => {
@@ -120,10 +127,17 @@ export const CHECKS: readonly Check[] = [
 		)
 	},
 	async ({ service, runDir }) => {
-		if (service === undefined) return missing('service', `no answer at ${runDir}/api.sock`, 'start it: pogshim')
+		if (service === undefined) {
+			const killed = await isThere(join(runDir, 'engine.json'))
+			return killed
+				? missing('service', `killed: ${runDir} is as it left it`, 'start it: pogshim; containers get their logs back')
+				: missing('service', `no answer at ${runDir}/api.sock`, 'start it: pogshim')
+		}
+		const { keeper, ...features } = service.features
 		return [
 			ok('service', `pogshim ${service.version}, process ${service.engine.pid}, ${service.pogs} POGs`),
-			...Object.entries(service.features).map(([feature, value]) => ok(`  ${feature}`, String(value))),
+			KEEPERS[String(keeper)] ?? note('keeper', 'not told', 'upgrade pogshim: pogctl upgrade'),
+			...Object.entries(features).map(([feature, value]) => ok(`  ${feature}`, String(value))),
 		]
 	},
 	async ({ service, runDir }) => {
