@@ -33,6 +33,8 @@ export class Lifecycle {
 	readonly #charging: Charging
 	/** Exited POGs, oldest first, with the timers that remove them. */
 	readonly #exited = new Map<TableEntry, NodeJS.Timeout>()
+	/** Prepared ones whose container has not started, likewise. */
+	readonly #unstarted = new Map<TableEntry, NodeJS.Timeout>()
 
 	constructor(service: EngineService, retention: () => Retention) {
 		this.#service = service
@@ -62,14 +64,23 @@ export class Lifecycle {
 			entry.status = 'created'
 			entry.parts = [...parts]
 			this.#service.save(entry)
-			setTimeout(() => void this.#dropUnstarted(entry), START_WITHIN_MS).unref()
+			this.#awaitStart(entry)
 		}
 		return made
 	}
 
 	/** A runtime that was killed between its words leaves a POG that nobody will ever start or end. */
-	async #dropUnstarted(entry: TableEntry): Promise<void> {
-		if (entry.status === 'created') await this.#remove(entry)
+	#awaitStart(entry: TableEntry): void {
+		const late = (): void => {
+			this.#unstarted.delete(entry)
+			if (entry.status === 'created') void this.#remove(entry)
+		}
+		this.#unstarted.set(entry, setTimeout(late, START_WITHIN_MS).unref())
+	}
+
+	#awaitNoMore(entry: TableEntry): void {
+		clearTimeout(this.#unstarted.get(entry))
+		this.#unstarted.delete(entry)
 	}
 
 	/** The container's first process is known. */
@@ -95,6 +106,7 @@ export class Lifecycle {
 	}
 
 	async #begin(entry: TableEntry, pid: number): Promise<Outcome<null>> {
+		this.#awaitNoMore(entry)
 		entry.status = 'running'
 		setProcess(entry, pid)
 		this.#service.save(entry)
@@ -176,7 +188,7 @@ export class Lifecycle {
 			// Another process may have got the number between the two: then this one is gone all the same.
 			if (watched === undefined || 'failure' in watched || !isAlive(process)) await this.#end(entry)
 		} else if (entry.status === 'created' && entry.containerId !== '') {
-			setTimeout(() => void this.#dropUnstarted(entry), START_WITHIN_MS).unref()
+			this.#awaitStart(entry)
 		}
 	}
 
@@ -200,6 +212,7 @@ export class Lifecycle {
 	}
 
 	async #remove(entry: TableEntry): Promise<void> {
+		this.#awaitNoMore(entry)
 		clearTimeout(this.#exited.get(entry))
 		this.#exited.delete(entry)
 		if (this.#service.table.byId(entry.id) === entry) await this.#service.remove(String(entry.id))
