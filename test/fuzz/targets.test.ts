@@ -3,10 +3,11 @@ import test from 'ava'
 import { TARGETS } from './targets.ts'
 
 /** Enough for a slow machine to try what `runs` asks for, little enough for every run of the suite. */
-const LIMIT_MS = 10_000
+const LIMIT_MS = 4_000
 
 for (const target of TARGETS) {
-	test(`fuzz ${target.name}: ${target.what}`, async t => {
+	// One after the other: descriptors are counted.
+	test.serial(`fuzz ${target.name}: ${target.what}`, async t => {
 		const { tried, failure } = await target.run({ limitMs: LIMIT_MS })
 		t.is(failure, undefined, failure)
 		t.true(tried > 0)

@@ -13,6 +13,7 @@ import type { Memory } from '../../src/lib/memory.ts'
 import { allocate } from '../../src/sys/memory.ts'
 import { FileCalls } from '../../src/sys/files.ts'
 import { close, O_DIRECTORY, openPath, pread, pwrite } from '../../src/sys/io.ts'
+import type { BackingCalls } from '../../src/vfs/backing.ts'
 import { PogTree } from '../../src/vfs/pog-tree.ts'
 import { newPog, type PogSettings, type TestPog } from './pogs.ts'
 
@@ -83,7 +84,12 @@ export interface TestTree extends TestPog {
 
 const SCRATCH = allocate(1 << 20)
 
-export function newTree(settings: PogSettings = {}): TestTree {
+export interface TreeSettings extends PogSettings {
+	/** In place of the real ones. */
+	calls?: Partial<BackingCalls>
+}
+
+export function newTree(settings: TreeSettings = {}): TestTree {
 	const base = newPog(settings)
 	const directory = mkdtempSync('/dev/shm/pogs-tree-')
 	const root = openPath(directory, O_DIRECTORY)
@@ -101,7 +107,7 @@ export function newTree(settings: PogSettings = {}): TestTree {
 		features: { minor: 45, passthrough: false, resend: false, atomicTrunc: true, maxWriteBytes: 1 << 17 },
 	}
 	const tree = new PogTree(base.pog, {
-		backing: { calls: Object.assign(new FileCalls(), { close, pread, pwrite }), root, scratch: SCRATCH },
+		backing: { calls: Object.assign(new FileCalls(), { close, pread, pwrite }, settings.calls), root, scratch: SCRATCH },
 		actions: {
 			resize: bytes => {
 				base.resize(bytes)

@@ -1,0 +1,41 @@
+/** Words that mean something to somebody, or break something. */
+import fc from 'fast-check'
+
+const WORDS = [
+	'web',
+	'host',
+	'nobody',
+	'..',
+	'.',
+	'',
+	'%00',
+	'%zz',
+	'%2e%2e',
+	'a/b',
+	'x'.repeat(300),
+	'\u00e9',
+	'-',
+	'0',
+	'1',
+	'true',
+	'__proto__',
+	'constructor',
+	'toString',
+	'null',
+	'9'.repeat(20),
+	'-1',
+	'1e9',
+	'kern,mail',
+	'emerg',
+	'*',
+	'64k',
+	'65536',
+	'\\',
+	'"',
+	'\n',
+	' ',
+]
+export const word = fc.oneof(
+	{ weight: 4, arbitrary: fc.constantFrom(...WORDS) },
+	{ weight: 1, arbitrary: fc.string({ maxLength: 20 }) },
+)
