@@ -11,8 +11,10 @@
  */
 import { DESC, DESC_WORDS, FIELD, FLAG, HEADER_BYTES, WORD } from './layout.ts'
 import type { RingMemory } from './ring.ts'
+import { STATE } from './state-layout.ts'
 
 const MAX_SEVERITY = 7
+const MOST_CELLS = 2 ** 16
 /** Origins have so many counters in the header. */
 const ORIGINS_END = FIELD.drops - FIELD.accepted
 const TWO_32 = 2 ** 32
@@ -248,6 +250,10 @@ class Salvage {
 		bound(FIELD.syslogPartial, this.#textBytes, 0)
 		bound(FIELD.lastRequest, MOST, 0)
 		for (let field: number = FIELD.accepted; field < FIELD.drops + ORIGINS_END; field++) bound(field, MOST, 0)
+		// What the engine knew beside the records (`state-layout.ts`): numbers, and no more cells than a POG has handles for.
+		for (let field: number = FIELD.drops + ORIGINS_END; field < HEADER_BYTES / 8; field++)
+			if (!isTime(floats[field])) floats[field] = 0
+		bound(STATE.moreCells, MOST_CELLS, 0)
 		this.#words[WORD.retired] = 0
 	}
 }

@@ -77,6 +77,11 @@ export class ViewIndex {
 		const place = at + PLACES + (choice % 2) * PLACE_FLOATS
 		const scanned: Place = { seq: floats[place] ?? 0, position: floats[place + 1] ?? 0, count: floats[place + 2] ?? 0 }
 		const floorSeq = Math.floor(choice / 2)
+		// Nothing that an engine leaves: from the oldest record on, as if nobody had looked yet.
+		const counts = [scanned.seq, scanned.position, scanned.count, floorSeq]
+		const sound = counts.every(count => Number.isSafeInteger(count) && count >= 0)
+		if (!sound || scanned.seq > ring.headSeq + ring.descCount)
+			return new ViewIndex(ring, bit, size, { seq: ring.tailSeq, position: 0, count: 0 }, cell)
 		const index = new ViewIndex(ring, bit, size, scanned, cell)
 		index.#floorSeq = floorSeq
 		index.#retrace()

@@ -76,6 +76,12 @@ const bundle: fc.Arbitrary<Bundle> = fc.record({
 	),
 })
 
+/** A value as it would be read from a file: the largest numbers are not rounded. */
+function asRead(value: unknown): unknown {
+	const parsed = parseConfigText(JSON.stringify(value))
+	return 'value' in parsed ? parsed.value : null
+}
+
 /** Walks into a value by numbers, and changes what it comes to. */
 function changed(given: unknown, changes: Bundle['changes']): unknown {
 	const copy = structuredClone(given)
@@ -92,7 +98,7 @@ function changed(given: unknown, changes: Bundle['changes']): unknown {
 			if (!last) where = inner
 			else {
 				if (remove && !Array.isArray(holder)) delete holder[key]
-				else holder[key] = value
+				else holder[key] = asRead(value)
 				break
 			}
 		}

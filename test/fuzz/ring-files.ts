@@ -214,6 +214,8 @@ export const ringFiles: Target<Damaged> = {
 	what: 'ring files damaged anywhere and cut at any length: what is left can be read and written',
 	runs: 120,
 	finds: [
+		// The number of cells in the file beside the ring.
+		{ filling: 'one', damages: [{ at: 768, bytes: [0, 0, 0, 0, 0, 0, 240, 69], times: 1 }] },
 		// A field behind a line that claims to be longer than its record.
 		{ filling: 'some', damages: [{ at: 36_564, bytes: [2, 121, 233, 142, 158, 212, 30, 113, 82], times: 4096 }] },
 	],

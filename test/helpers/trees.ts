@@ -107,7 +107,11 @@ export function newTree(settings: TreeSettings = {}): TestTree {
 		features: { minor: 45, passthrough: false, resend: false, atomicTrunc: true, maxWriteBytes: 1 << 17 },
 	}
 	const tree = new PogTree(base.pog, {
-		backing: { calls: Object.assign(new FileCalls(), { close, pread, pwrite }, settings.calls), root, scratch: SCRATCH },
+		backing: {
+			calls: Object.assign(new FileCalls(), { close, pread, pwrite }, settings.calls),
+			root,
+			scratch: SCRATCH,
+		},
 		actions: {
 			resize: bytes => {
 				base.resize(bytes)
