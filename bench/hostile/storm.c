@@ -18,6 +18,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -263,6 +264,8 @@ static void waiters(void)
 	for (i = 0; i < 200; i++) {
 		child = fork();
 		if (child == 0) {
+			/* Also the one that is stopped, whatever ends this process. */
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			fd = open("/dev/kmsg", O_RDONLY);
 			lseek(fd, 0, SEEK_END);
 			alarm((unsigned)(ends - now()) + 1);
@@ -430,6 +433,7 @@ int main(int argc, char **argv)
 	tally = mmap(NULL, sizeof *tally, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	for (i = 0; i < processes; i++) {
 		if (fork() == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			me = i;
 			/* Whatever it is in the middle of. */
 			alarm((unsigned)atof(argv[2]) + 3);
