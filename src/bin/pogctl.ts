@@ -140,12 +140,12 @@ leaf(program, 'uninstall', 'take POGs out of the configuration of an engine', 'p
 		exit.code = await uninstall(contextOf(command), engine, options)
 	})
 
-leaf(program, 'upgrade', 'let the version of pogshim that is installed now take over', 'pogctl upgrade').action(
-	async (_options: unknown, command: Command) => {
+leaf(program, 'upgrade', 'let the version of pogshim that is installed now take over', 'pogctl upgrade')
+	.option('--no-wait', 'end as soon as it is going to, without waiting until it has')
+	.action(async ({ wait }: { wait: boolean }, command: Command) => {
 		const { upgrade } = await import('../control/command/upgrade.ts')
-		exit.code = await upgrade(contextOf(command))
-	},
-)
+		exit.code = await upgrade(contextOf(command), wait)
+	})
 
 leaf(
 	program,

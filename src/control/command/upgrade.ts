@@ -8,10 +8,15 @@ import { EXIT, fail, failHere, printJson, printLines } from './context.ts'
 const TAKES_OVER_WITHIN_MS = 30_000
 const LOOK_EVERY_MS = 20
 
-export async function upgrade(context: Context): Promise<number> {
+export async function upgrade(context: Context, wait: boolean): Promise<number> {
 	const asked = await context.client.call('upgrade', {})
 	if ('failure' in asked) return fail(context, asked.failure)
 	const { from, to, pid } = asked.value
+	if (!wait) {
+		if (context.json) await printJson(context, { from, to, pid })
+		else await printLines(context, [`pogshim ${to} takes over from ${from}`])
+		return EXIT.ok
+	}
 	const until = performance.now() + TAKES_OVER_WITHIN_MS
 	while (performance.now() < until) {
 		const described = await context.client.call('describe', {})
