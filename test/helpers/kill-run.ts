@@ -41,6 +41,7 @@ const ROLES = ['kw', 'lw', 'rw', 'cw', 'read-kmsg', 'poll-kmsg', 'read-proc', 'f
 const FEWER_ROLES = ['kw', 'lw', 'rw', 'cw', 'read-kmsg', 'read-proc', 'follow', 'app', 'rotate']
 const CONF = '*.* /var/log/messages\nlocal7.* /var/log/other\n'
 const RING_BYTES = 4 << 20
+const SETTLED_MS = 1_500
 const DRAINED_WITHIN_MS = 90_000
 
 /** Runs it. The numbers are what was seen; nothing is thrown for a fault. */
@@ -62,7 +63,8 @@ export async function killRun({ kills, pogs, lifeMs, containers, say = () => {} 
 			loads.map(({ running, name }) => running.printed(`${name} is ready`, out => out.includes('ready'), 60_000)),
 		)
 		for (let kill = 1; kill <= kills; kill++) {
-			await sleep(50 + Math.random() * lifeMs)
+			// The keeper waits longer and longer for engines that die young: one in four settles.
+			await sleep(50 + Math.random() * lifeMs + (kill % 4 === 0 ? SETTLED_MS : 0))
 			const engine = await engineOf(service)
 			process.kill(engine, 'SIGKILL')
 			await until('another engine answers', async () => (await engineOf(service)) !== engine, 20_000)
