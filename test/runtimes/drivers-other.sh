@@ -136,7 +136,7 @@ unshare_start() {
 	# pogctl, (setpriv that became) unshare, the shell that is process 1 in there, and its command
 	until descendant "$(cat "$work/unshare/pid-$1")" >/dev/null; do
 		tries=$((tries + 1))
-		[ $tries -lt 100 ] || { cat "$work/unshare/log-$1"; return 1; }
+		[ $tries -lt 300 ] || { cat "$work/unshare/log-$1"; return 1; }
 		sleep 0.1
 	done
 }
