@@ -54,12 +54,12 @@ rootless_stop() { rootless_ rm -f -t 0 "$tag-$1"; }
 rootless_down() {
 	rootless_ rm -f -t 0 -a
 	# All that is this user's: the service and the process that holds Podman's namespaces.
-	for _ in 1 2 3 4 5; do
+	for signal in TERM TERM TERM KILL KILL; do
 		pids=$(ps -o pid= -u "$rootless_user") || break
 		# shellcheck disable=SC2086
-		kill $pids
+		kill -$signal $pids
 		sleep 0.5
 	done
 	kill "$(cat "$rootless/holder")"
-	userdel "$rootless_user"
+	userdel -f "$rootless_user"
 }

@@ -26,7 +26,13 @@ passed=0 failed=0 skipped=0 number=0
 # A lane's drivers share files or a daemon, so they take turns.
 lanes='docker,workload_docker,containerd podman_runc,podman_crun,podman_hooks,podman_CDI,systemd_podman runc,crun,workload_runc,lxc nspawn,unshare,systemd_nspawn,rootless'
 
-pogctl() { "$top/dist/bin/pogctl" --run-dir "$run" "$@"; }
+# Of the rootless one's service as its user: nobody else may ask it.
+pogctl() {
+	case ${driver:-} in
+	rootless) rootless_ unshare "$top/dist/bin/pogctl" --run-dir "$run" "$@" ;;
+	*) "$top/dist/bin/pogctl" --run-dir "$run" "$@" ;;
+	esac
+}
 
 service='' lane_jobs=''
 finish() {
