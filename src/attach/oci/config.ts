@@ -47,7 +47,9 @@ const config = z.looseObject({
 	ociVersion: z.string(),
 	hostname: z.string().nullish(),
 	root: z.looseObject({ path: z.string(), readonly: z.boolean().nullish() }),
-	process: z.looseObject({ env: strings.nullish() }).nullish(),
+	process: z
+		.looseObject({ env: strings.nullish(), capabilities: z.record(z.string(), strings.nullish()).nullish() })
+		.nullish(),
 	mounts: z.array(mount).nullish(),
 	hooks: z.looseObject({ createRuntime: hooks, createContainer: hooks, poststart: hooks, poststop: hooks }).nullish(),
 	annotations: z.record(z.string(), z.string()).nullish(),

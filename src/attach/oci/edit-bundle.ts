@@ -1,11 +1,12 @@
 /**
- * Puts a POG into the configuration of an OCI bundle: mounts, hooks, the syslog(2) filter.
+ * Puts a POG into the configuration of an OCI bundle: mounts, hooks, the syslog(2) filter, capabilities.
  *
  * Source: OCI runtime specification 1.0.2 and 1.1 (config.md, config-linux.md); runc 1.1 `checkProcMount` (no mounts inside /proc).
  * Pure. Invariants: editing an edited configuration changes nothing; nothing that is not about logs changes.
  */
 import type { PogPaths } from '../../pog/info.ts'
 import { type Attachable, pointsOf } from './attachable.ts'
+import { dropSyslogCapability } from './capabilities.ts'
 import type { OciConfig, OciHook, OciLinux } from './config.ts'
 import { closeKmsgDevice } from './kmsg-device.ts'
 import { isBelow, normalDestination, placeMount } from './place-mount.ts'
@@ -56,8 +57,9 @@ export function editBundle(before: OciConfig, plan: AttachPlan): Edited {
 		changes.push('answer syslog(2)')
 		linux = { ...linux, seccomp: filtered.value }
 	}
+	const process = withKmsg ? dropSyslogCapability(before, changes) : {}
 	const hooks = editHooks(before, plan, procKmsg)
-	return { value: { ...before, mounts, linux, hooks }, changes, outside }
+	return { value: { ...before, ...process, mounts, linux, hooks }, changes, outside }
 }
 
 function editMounts(
