@@ -60,8 +60,8 @@ async function runInPog(options: RunOptions, signals: SignalInbox): Promise<numb
 	try {
 		if (signals.pending !== undefined) return codeOfSignal(signals.pending)
 		const tell = (pid: number): void => {
-			// So that a service that was killed, and its keeper with it, finds the container again.
-			void client.call('started', { params: { name }, body: { pid } })
+			// So that the log ends with the container if we are killed, and is found again if the service and its keeper are.
+			void client.call('started', { params: { name }, body: { pid, keep: options.keep } })
 		}
 		const ended = await waitForeground(start(options, name, created.value.paths), signals, tell)
 		if (typeof ended === 'number') return ended

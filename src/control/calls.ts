@@ -51,7 +51,7 @@ export interface Calls {
 	resetConf: Call<Named, None, undefined, null>
 	attach: Call<Named, None, AttachRequest, AttachReport>
 	detach: Call<Named, None, undefined, AttachReport>
-	started: Call<Named, None, { pid: number }, null>
+	started: Call<Named, None, { pid: number; keep: boolean }, null>
 	upgrade: Call<None, None, undefined, UpgradeReport>
 	metrics: Call<None, None, undefined, string>
 }

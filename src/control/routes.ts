@@ -51,7 +51,7 @@ export function bindRoutes(service: PogService, renderMetrics: () => Promise<str
 		resetConf: ({ params }) => service.resetConf(params.name),
 		attach: ({ params, body }) => service.attach(params.name, body),
 		detach: ({ params }) => service.detach(params.name),
-		started: ({ params, body }) => service.started(params.name, body.pid),
+		started: ({ params, body }) => service.started(params.name, body.pid, body.keep),
 		upgrade: () => service.upgrade(),
 		metrics: async () => ({ value: await renderMetrics() }),
 	}

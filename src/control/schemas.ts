@@ -132,7 +132,7 @@ export const SCHEMAS: Schemas = {
 	resetConf: PLAIN,
 	attach: { query: none, body: attachRequest },
 	detach: PLAIN,
-	started: { query: none, body: z.strictObject({ pid }) },
+	started: { query: none, body: z.strictObject({ pid, keep: z.boolean() }) },
 	upgrade: PLAIN,
 	metrics: PLAIN,
 }

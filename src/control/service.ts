@@ -111,8 +111,8 @@ export interface PogService {
 	attach(name: string, request: AttachRequest): Promise<Outcome<AttachReport>>
 	/** Takes it out of that container again; the POG stays. */
 	detach(name: string): Promise<Outcome<AttachReport>>
-	/** The first process of a container that was made with the POG in it: `pogctl run`. */
-	started(name: string, pid: number): Promise<Outcome<null>>
+	/** The first process of a container that was made with the POG in it: `pogctl run`. `keep`: the POG does not end with it. */
+	started(name: string, pid: number, keep: boolean): Promise<Outcome<null>>
 	/** Lets the version that is installed now take over: soon after the answer. */
 	upgrade(): Promise<Outcome<UpgradeReport>>
 	/** Records in order of arrival; of all POGs and the host merged by time when `name` is null. Ends when `signal` aborts. */

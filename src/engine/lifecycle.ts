@@ -183,7 +183,7 @@ export class Lifecycle {
 			const leftMs = (entry.removeAtMs ?? 0) - Date.now()
 			return this.#retain(entry, Math.min(retainMs, Math.max(0, leftMs)), retainCount)
 		}
-		if (process !== undefined) {
+		if (process !== undefined && entry.keep !== true) {
 			const watched = isAlive(process) ? await this.#service.watch(entry, process.pid) : undefined
 			// Another process may have got the number between the two: then this one is gone all the same.
 			if (watched === undefined || 'failure' in watched || !isAlive(process)) await this.#end(entry)
@@ -202,6 +202,8 @@ export class Lifecycle {
 	}
 
 	async #retain(entry: TableEntry, forMs: number, retainCount: number): Promise<void> {
+		// Removed by somebody meanwhile: it must not count among those that are kept.
+		if (this.#service.table.byId(entry.id) !== entry) return
 		const timer = setTimeout(() => void this.#remove(entry), forMs)
 		timer.unref()
 		this.#exited.set(entry, timer)

@@ -72,7 +72,7 @@ export class EngineService implements PogService {
 
 	/** What is known of a POG, for the next engine: before anybody is told. */
 	save(entry: TableEntry): void {
-		const { id, spec, ringBytes, quotaBytes, status, process, parts, attached, removeAtMs } = entry
+		const { id, spec, ringBytes, quotaBytes, status, process, parts, keep, attached, removeAtMs } = entry
 		writeSavedPog(entry.store.directory, {
 			id,
 			spec,
@@ -81,6 +81,7 @@ export class EngineService implements PogService {
 			status,
 			...(process === undefined ? {} : { process }),
 			...(parts === undefined ? {} : { parts }),
+			...(keep ? { keep } : {}),
 			...(attached === undefined ? {} : { attached: { pid: attached.pid, parts: [...attached.parts] } }),
 			...(removeAtMs === undefined ? {} : { removeAtMs }),
 		})
@@ -306,12 +307,14 @@ export class EngineService implements PogService {
 	}
 
 	/** The first process of a container that was made with the POG in it. */
-	started(name: string, pid: number): Promise<Outcome<null>> {
+	started(name: string, pid: number, keep: boolean): Promise<Outcome<null>> {
 		return this.#withPog(name, async entry => {
 			setProcess(entry, pid)
 			entry.parts ??= ATTACH_PARTS
+			entry.keep = keep
 			this.save(entry)
-			return { value: null }
+			// Whoever started it removes the POG; if that was killed, its end is seen here.
+			return keep ? { value: null } : this.watch(entry, pid)
 		})
 	}
 

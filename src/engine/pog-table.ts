@@ -22,6 +22,8 @@ export interface TableEntry {
 	process?: ProcessIdentity
 	/** What of it a runtime, or `pogctl run`, has put into the container. */
 	parts?: readonly AttachPart[]
+	/** It stays when its container's first process ends: `pogctl run --keep`. */
+	keep?: boolean
 	/** Of an exited one: when it is removed, in ms of the wall clock. */
 	removeAtMs?: number
 	/** The running container it was mounted in by `attach`. */

@@ -26,6 +26,8 @@ export interface SavedPog {
 	readonly process?: ProcessIdentity
 	/** What of it a runtime, or `pogctl run`, has put into the container. */
 	readonly parts?: readonly AttachPart[]
+	/** It stays when the container's first process ends. */
+	readonly keep?: boolean
 	/** The running container that it was mounted in by `attach`. */
 	readonly attached?: { readonly pid: number; readonly parts: readonly AttachPart[] }
 	/** An exited one's: when it is removed, in ms of the wall clock. */

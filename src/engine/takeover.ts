@@ -84,7 +84,7 @@ export async function takeOver(
 }
 
 function entryOf(saved: SavedPog, store: Store): TableEntry {
-	const { id, spec, ringBytes, quotaBytes, status, process, parts, attached, removeAtMs } = saved
+	const { id, spec, ringBytes, quotaBytes, status, process, parts, keep, attached, removeAtMs } = saved
 	return {
 		id,
 		name: spec.name,
@@ -96,6 +96,7 @@ function entryOf(saved: SavedPog, store: Store): TableEntry {
 		store,
 		...(process === undefined ? {} : { process }),
 		...(parts === undefined ? {} : { parts }),
+		...(keep ? { keep } : {}),
 		...(attached === undefined ? {} : { attached: { pid: attached.pid, parts: new Set(attached.parts) } }),
 		...(removeAtMs === undefined ? {} : { removeAtMs }),
 	}

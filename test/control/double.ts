@@ -182,7 +182,7 @@ export class ServiceDouble implements PogService {
 		return this.#with(name, () => ({ value: { done: ['/dev/log'], left: [] } }))
 	}
 
-	async started(name: string, _pid: number): Promise<Outcome<null>> {
+	async started(name: string, _pid: number, _keep: boolean): Promise<Outcome<null>> {
 		return this.#with(name, () => ({ value: null }))
 	}
 

@@ -53,6 +53,20 @@ test.serial('run removes the POG at the end, unless it is to be kept', async t =
 	await service.call('DELETE', '/v1/pogs/kept')
 })
 
+test.serial('a run whose pogctl is killed outright ends its log as any container does', async t => {
+	const statusOf = async (name: string): Promise<string> => {
+		const { text } = await service.call('GET', '/v1/pogs')
+		const pogs = JSON.parse(text) as { name: string; status: string }[]
+		return pogs.find(each => each.name === name)?.status ?? 'none'
+	}
+	const running = start(...line(['run', '--name', 'orphan', '--', 'sh', '-c', 'echo up; sleep 100']))
+	await running.printed('the command runs', stdout => stdout.includes('up'))
+	t.is(await statusOf('orphan'), 'running')
+	await running.stop('SIGKILL')
+	await until('its end is seen', async () => (await statusOf('orphan')) === 'exited')
+	await service.call('DELETE', '/v1/pogs/orphan')
+})
+
 test.serial(
 	'a command in run has its own log, host name, processes and network, and no way to the real log',
 	async t => {
