@@ -42,13 +42,11 @@ test('descriptors are held by name, in their order, and closed when they are giv
 	)
 	held.forget('a')
 	held.forget('none')
-	t.deepEqual(
-		closed.toSorted((a, b) => a - b),
-		[3, 5],
-	)
+	t.deepEqual(new Set(closed), new Set([3, 5]))
 	t.deepEqual(held.all, [{ name: 'b', fd: 4 }])
 	held.closeAll()
-	t.deepEqual(closed, [3, 5, 4])
+	t.deepEqual(new Set(closed), new Set([3, 5, 4]))
+	t.is(closed.length, 3)
 	t.is(held.size, 0)
 })
 
