@@ -120,10 +120,6 @@ soak-starts: build ## containers one after the other: what the service holds as 
 	@POGS_TEST_DIST=1 POGS_STARTS=$(or $(STARTS),1000) npx ava --config ava.e2e.config.js --timeout 30m \
 		--match '$(or $(RUNTIME),runc): * starts leave nothing behind' test/e2e/starts.test.ts
 
-.PHONY: tiny
-tiny: $(MODULES) ## unit tests with every bound at its smallest
-	@POGS_LIMITS=tiny npx ava $(AVA_FLAGS) $(FILES)
-
 .PHONY: fuzz
 fuzz: $(MODULES) ## every input fuzzed for MINUTES=10 (TARGETS="ring-files conf", SEED=1; finds are kept in fuzz-finds/)
 	@MINUTES=$${MINUTES:-10} node --import=tsx test/fuzz/main.ts
