@@ -75,7 +75,8 @@ direction and the size of an effect, not digits.`
 const summary = (cases: readonly EvaluationCase[], saved: ReadonlyMap<string, Saved>): string[] => {
 	const rows = cases.flatMap(one =>
 		(saved.get(one.name)?.findings ?? []).map(finding => [
-			`[${finding.what}](#${slug(one.title)})`,
+			`[${/\(([^)]+)\)$/.exec(one.title)?.[1] ?? one.name}](#${slug(one.title)})`,
+			finding.what,
 			finding.paper,
 			finding.ours,
 			finding.target,
@@ -86,7 +87,7 @@ const summary = (cases: readonly EvaluationCase[], saved: ReadonlyMap<string, Sa
 	return [
 		'## Summary',
 		'',
-		...markdown({ columns: ['what', 'the paper', 'here', 'target', 'met'], rows }),
+		...markdown({ columns: ['part', 'what', 'the paper', 'here', 'target', 'met'], rows }),
 		'',
 		...misses.map(({ what, because }) => `- ${what}: ${because}`),
 		...(misses.length > 0 ? [''] : []),

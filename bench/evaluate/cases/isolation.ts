@@ -10,11 +10,11 @@ import path from 'node:path'
 import { Container } from '../../demo/container.ts'
 import { findSyslogd, kernelLogAccess, Native } from '../../demo/native.ts'
 import { FUNCTIONS, GROUPS } from '../../demo/rows.ts'
-import { WORDS } from '../../demo/table.ts'
+import { type Row, WORDS } from '../../demo/table.ts'
 import { isMissing } from '../../harness/build.ts'
 import { Service } from '../../harness/service.ts'
 import { Bundles, tmpfs } from '../bundles.ts'
-import type { Cell, EvaluationCase, Finding, Table } from '../case.ts'
+import type { EvaluationCase, Finding } from '../case.ts'
 import { Docker } from '../docker.ts'
 import { HOST_USR, hostRoot } from '../roots.ts'
 
@@ -64,7 +64,7 @@ const compare = async (
 	service: Service,
 	bundles: Bundles,
 	say: (text: string) => void,
-): Promise<{ table: Table; held: number; broken: number; all: number }> => {
+): Promise<Row[]> => {
 	const directory = path.join(scratch, `native-${engine.name.toLowerCase()}`)
 	const native = new Native(directory, await findSyslogd(scratch))
 	const containers: Container[] = []
@@ -87,24 +87,21 @@ const compare = async (
 			salt: randomBytes(4).toString('hex'),
 			info: (name: string) => service.show(bundles.id(name)),
 		}
-		const rows: Cell[][] = []
-		let [held, broken] = [0, 0]
+		const rows: Row[] = []
 		for (const { problems } of GROUPS)
-			for (const problem of problems) {
-				const { title } = problem
+			for (const { title, native: natively, pogs } of problems) {
 				say(`${engine.name}: ${title}`)
-				const [there, here] = [await problem.native(scene), await problem.pogs(scene)]
-				held += here.verdict === 'holds' ? 1 : 0
-				broken += there.verdict === 'broken' ? 1 : 0
-				rows.push([title, `${WORDS[there.verdict]}: ${there.saw}`, `${WORDS[here.verdict]}: ${here.saw}`])
+				rows.push({ title, native: await natively(scene), pogs: await pogs(scene) })
 			}
-		const columns = ['problem', 'the kernel log and a shared rsyslogd', 'POGs']
-		return { table: { title: `Containers of ${engine.name}`, columns, rows }, held, broken, all: rows.length }
+		return rows
 	} finally {
 		for (const container of containers) await container.stop()
 		await native.stop()
 	}
 }
+
+const verdicts = (row: Row | undefined): string =>
+	row === undefined ? '-' : `${WORDS[row.native.verdict]} / ${WORDS[row.pogs.verdict]}`
 
 export const isolation: EvaluationCase = {
 	name: 'isolation',
@@ -112,7 +109,6 @@ export const isolation: EvaluationCase = {
 	about:
 		"Two containers, red and blue, twice: with the machine's kernel log and one rsyslogd for all, and with a POG each. Both sides have `/dev/kmsg` and `CAP_SYSLOG`. Each row does something real and looks at what came of it.",
 	run: async ({ scratch, say }) => {
-		const tables: Table[] = []
 		const findings: Finding[] = []
 		const notes: string[] = [
 			'"not tried": it would have cleared, drained or flooded the log of the machine that this was taken on.',
@@ -128,18 +124,39 @@ export const isolation: EvaluationCase = {
 				docker = found
 				engines.push(dockerEngine(docker, bundles))
 			}
+			const seen = new Map<string, Row[]>()
 			for (const engine of engines) {
-				const { table, held, broken, all } = await compare(engine, scratch, service, bundles, say)
-				tables.push(table)
+				const rows = await compare(engine, scratch, service, bundles, say)
+				seen.set(engine.name, rows)
+				const count = (side: 'native' | 'pogs', verdict: string): number =>
+					rows.filter(row => row[side].verdict === verdict).length
 				findings.push({
 					what: `isolation in containers of ${engine.name}`,
 					paper: 'all isolated',
 					target: 'all isolated',
-					ours: `${held} of ${all} rows hold; natively ${broken} are broken`,
-					holds: held === all,
+					ours: `${count('pogs', 'holds')} of ${rows.length} rows hold; natively ${count('native', 'broken')} are broken, the rest not tried`,
+					holds: count('pogs', 'holds') === rows.length,
 				})
 			}
-			return { findings, tables, figures: [], notes }
+			/* What was seen differs in nothing but figures: the words of one engine, the verdicts of all. */
+			const [[first = '', rows = []] = []] = [...seen]
+			return {
+				findings,
+				tables: [
+					{
+						title: `What was seen in containers of ${first}, and the verdicts, natively and with POGs`,
+						columns: ['problem', 'the kernel log and a shared rsyslogd', 'POGs', ...seen.keys()],
+						rows: rows.map(({ title, native, pogs }, at) => [
+							title,
+							native.saw,
+							pogs.saw,
+							...[...seen.values()].map(each => verdicts(each[at])),
+						]),
+					},
+				],
+				figures: [],
+				notes,
+			}
 		} finally {
 			await docker?.stop()
 			await service.stop()
