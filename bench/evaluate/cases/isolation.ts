@@ -89,9 +89,10 @@ const compare = async (
 		}
 		const rows: Row[] = []
 		for (const { problems } of GROUPS)
-			for (const { title, native: natively, pogs } of problems) {
+			for (const problem of problems) {
+				const { title } = problem
 				say(`${engine.name}: ${title}`)
-				rows.push({ title, native: await natively(scene), pogs: await pogs(scene) })
+				rows.push({ title, native: await problem.native(scene), pogs: await problem.pogs(scene) })
 			}
 		return rows
 	} finally {
@@ -139,7 +140,7 @@ export const isolation: EvaluationCase = {
 				})
 			}
 			/* What was seen differs in nothing but figures: the words of one engine, the verdicts of all. */
-			const [[first = '', rows = []] = []] = [...seen]
+			const [first = '', rows = []] = [...seen][0] ?? []
 			return {
 				findings,
 				tables: [
