@@ -2,7 +2,7 @@
  * Where datagrams are between the socket and the ring: memory that survives the process, so that what the kernel handed over is
  * not lost with it. One for all POGs of a thread.
  *
- * Invariant: which datagram is next is one number, stored with the ring's head before it is appended: a later process sees by the
+ * Invariants: nothing in it is believed but what was received since it was last made somebody's; which datagram is next is one number, stored with the ring's head before it is appended: a later process sees by the
  * ring's head whether that one is in the ring.
  */
 import type { Memory } from '../lib/memory.ts'
@@ -28,10 +28,15 @@ const NONE = -1
 const MAX_DEATHS = 2
 const SEVERITY_ERR = 3
 const FLOATS = 8
+/** A POG that an earlier process served is here by then, or does not come any more. */
+const HELD_MS = 5000
 
 export class Staging {
 	readonly batch: DatagramBatch
 	readonly #floats: Float64Array
+	/** The POG whose datagrams an earlier process left, until it has taken them; NONE for none. */
+	#owner: number
+	readonly #heldUntilMs: number
 
 	/** `map`: makes memory of a size, with what an earlier process left in it. */
 	constructor(maxDatagramBytes: number, map: (sizeBytes: number) => Memory) {
@@ -43,12 +48,18 @@ export class Staging {
 			return memory
 		})
 		this.#floats = floats
+		this.#owner = (floats[FIELD.pog] ?? NONE) > 0 ? (floats[FIELD.pog] ?? NONE) : NONE
+		this.#heldUntilMs = performance.now() + HELD_MS
 	}
 
-	/** Receives for a POG: as `DatagramBatch.receive`. */
+	/** Receives for a POG: as `DatagramBatch.receive`, and 0 while an earlier process's datagrams wait for their own POG. */
 	receive(fd: number, pog: Pog, most: number): number {
+		if (this.#owner !== NONE && performance.now() < this.#heldUntilMs) return 0
+		this.#owner = NONE
 		const floats = this.#floats
 		floats[FIELD.pog] = NONE
+		// Before the memory is anybody's: what is in it is another batch's, or another POG's.
+		this.batch.clear()
 		floats[FIELD.next] = NONE
 		floats[FIELD.batches] = (floats[FIELD.batches] ?? 0) + 1
 		floats[FIELD.pog] = pog.id
@@ -63,6 +74,7 @@ export class Staging {
 	/** All that was received is in the ring. */
 	end(): void {
 		this.#floats[FIELD.pog] = NONE
+		this.#owner = NONE
 	}
 
 	/**

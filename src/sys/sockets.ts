@@ -104,14 +104,16 @@ export class DatagramBatch {
 	/** Receives up to `most` of what is there: the number of datagrams, or a negative errno (-EAGAIN: none). */
 	receive(fd: number, most = this.#count): number {
 		const count = Math.min(most, this.#count)
-		for (let i = 0; i < count; i++) {
-			this.#words[(i * HEADER_BYTES) / 4 + 10] = CONTROL_BYTES
-			this.#words[(i * HEADER_BYTES) / 4 + 14] = NOT_RECEIVED
-		}
+		for (let i = 0; i < count; i++) this.#words[(i * HEADER_BYTES) / 4 + 10] = CONTROL_BYTES
 		return result(recvmmsgCall(fd, this.#memory.address, count, MSG_DONTWAIT, 0))
 	}
 
-	/** Datagrams that the last `receive` took, although its process may have been killed before it was told. */
+	/** Forgets all that was received: every one of them, also those that the next `receive` leaves alone. */
+	clear(): void {
+		for (let i = 0; i < this.#count; i++) this.#words[(i * HEADER_BYTES) / 4 + 14] = NOT_RECEIVED
+	}
+
+	/** Datagrams that the last `receive` since `clear` took, although its process may have been killed before it was told. */
 	get received(): number {
 		let count = 0
 		while (count < this.#count && this.sizeBytes(count) !== NOT_RECEIVED) count++

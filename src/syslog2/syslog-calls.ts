@@ -106,7 +106,7 @@ export class SyslogCalls {
 			number,
 			userNamespace,
 			isValid: id => this.#desk.notifications.isValid(fd, id),
-			send: (id, value, effect) => this.#desk.journal.send(fd, id, value, effect),
+			send: (id, value, effect) => this.#desk.journal.send(fd, this.#pog.id, id, value, effect),
 			turn: units => this.#turn(listener, units),
 			over: () => this.#close(listener),
 			onClose: () => onClose(listener),
@@ -186,6 +186,7 @@ export class SyslogCalls {
 				else this.#serve(left)
 			}
 		}
+		journal.recovered(this.#pog.id)
 		this.#wake()
 	}
 

@@ -16,6 +16,7 @@ export interface TestClock extends Clock {
 }
 
 export interface PogSettings {
+	id?: number
 	ringBytes?: number
 	/** Of the ring's file. */
 	path?: string
@@ -44,7 +45,7 @@ export function newPog(settings: PogSettings = {}): TestPog {
 		realtimeUs: monotonicUs => BOOT_US + monotonicUs,
 	}
 	const pog = new Pog(newRing(settings.ringBytes ?? 65_536, settings.path), {
-		id: 1,
+		id: settings.id ?? 1,
 		name: 'test',
 		hostname: settings.hostname ?? 'box',
 		owner: { uid: 0, gid: 0 },
