@@ -298,7 +298,9 @@ row('SIGKILL of the service ends its mounts: whoever uses one gets ENOTCONN', as
 	const pog = await doomed.create('doomed')
 	const held = pog.start('exec 3</var/log/messages; echo held; read line; cat <&3; cat /var/log/messages')
 	await held.printed('held', out => out === 'held\n')
+	const { engine } = await doomed.describe()
 	process.kill(doomed.pid, 'SIGKILL')
+	process.kill(engine.pid, 'SIGKILL')
 	// Its threads end one by one, and its connection with the last.
 	await until('the connection is gone', async () =>
 		/endpoint is not connected/.test((await run('stat', [pog.paths.varLog])).stderr),
