@@ -33,11 +33,11 @@ const BEYOND_FUSE_NATIVE: Readonly<Record<string, string>> = {
 			'whatever the engine is killed at, everything goes on as if it had not been',
 			'a write that the engine dies of twice is refused, a message too, and the rest goes on',
 			'^C ends a read that waits, before an engine is there again and after',
-			'after the death of the keeper too, containers that live get their logs back, and those that ended are retained',
 		].map(title => [title, 'its mounts end with its process']),
 	),
 	'in a container its root alone gives commands and reads what is consumed': WAITS,
 	'own files, served: 8 processes append without a torn or a lost line': 'it has no passthrough to do without',
+	'every difference that is named belongs to a probe': 'the probes are not asked',
 }
 
 /** Why a test cannot be held on this transport; undefined when it can. */
