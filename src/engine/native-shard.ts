@@ -22,8 +22,10 @@ export async function runNativeShard(port: MessagePort, data: ShardData): Promis
 	const loop = new EventLoop()
 	const watch = new MountWatch()
 	loop.every(LOOK_EVERY_MS, () => watch.look())
-	const shard = new Shard(port, data, loop, ({ mountPoint, name, owner }, tree, log, onGone) => {
+	const shard = new Shard(port, data, loop, ({ mountPoint, name, owner, retired }, tree, log, onGone) => {
 		const mount = new NativeMount(tree, { mountPoint, fsname: `pogs:${name}`, owner, log })
+		// Of a container that is gone only the records are left: there is no place to mount any more.
+		if (retired) return { endpoint: null, close: () => mount.close() }
 		const shown = watch.resolve(mountPoint)
 		const mounted = mount.mount(fuseNative).then(problem => {
 			if (problem === null) watch.add(shown, onGone)

@@ -190,10 +190,6 @@ function groupIsGone(group: number): boolean {
 test.serial(
 	'after the death of the keeper too, containers that live get their logs back, and those that ended are retained',
 	async t => {
-		if (TRANSPORT === 'fuse-native') {
-			t.pass('its mounts end with its process')
-			return
-		}
 		const service = await fresh(t)
 		const command =
 			'logger -t box before; read go; logger -t box after; echo "<11>kmsg" >/dev/kmsg; cat /var/log/messages; dmesg | tail -n 1'

@@ -82,7 +82,7 @@ for (const [kind, setting] of [
 
 	python(`own files, ${kind}: 8 processes append without a torn or a lost line`, async t => {
 		const service = services.at(-1) ?? (await start(`passthrough = ${setting}\n`))
-		const pog = await service.create('append', { conf: CONF, ringBytes: 1 << 20 })
+		const pog = await service.create(`append-${setting}`, { conf: CONF, ringBytes: 1 << 20 })
 		await append(join(pog.paths.varLog, 'own.log'), 600)
 		expectLines(t, await pog.cat(join(pog.paths.varLog, 'own.log')), 600)
 	})

@@ -36,7 +36,6 @@ const BEYOND_FUSE_NATIVE: Readonly<Record<string, string>> = {
 		].map(title => [title, 'its mounts end with its process']),
 	),
 	'in a container its root alone gives commands and reads what is consumed': WAITS,
-	'own files, served: 8 processes append without a torn or a lost line': 'it has no passthrough to do without',
 	'every difference that is named belongs to a probe': 'the probes are not asked',
 }
 
