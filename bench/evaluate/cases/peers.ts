@@ -147,7 +147,7 @@ export const peers: EvaluationCase = {
 	run: async evaluation => {
 		const { quick, cpus, say } = evaluation
 		const bench: Bench = {
-			repeats: quick ? 1 : 5,
+			repeats: quick ? 1 : 3,
 			quick,
 			server: cpus.server,
 			placements:

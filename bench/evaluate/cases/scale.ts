@@ -102,7 +102,7 @@ export const scale: EvaluationCase = {
 						60_000,
 					)
 				const contestants = KINDS.map(name => ({ name, measure: () => loadWhole(name, servers, requests) }))
-				const results = await inTurns(contestants, quick ? 2 : 15)
+				const results = await inTurns(contestants, quick ? 2 : 9)
 				const [ours, theirs] = [of(results, 'POGs'), of(results, 'one syslogd')]
 				const change = changePercent(ours, theirs)
 				for (const kind of KINDS) points[kind].push({ x: servers, y: of(results, kind) })

@@ -64,13 +64,13 @@ const measure = async (
 		const workload = await start[name](place, `${name}-${at}`, logging)
 		contestants.push({ name: label, workload, receiver, usPerLine: [] })
 	}
-	const count = quick ? 500 : name === 'httpd' ? 15_000 : 15_000
+	const count = quick ? 500 : 12_000
 	say(`${name}: warming up`)
 	for (const { workload } of contestants) await workload.load(count)
 	say(`${name}: in turns`)
 	const ours = contestants[0]?.workload.name ?? ''
 	const before = (await service.show(place.bundles.id(ours))).accepted.devlog
-	const turns = quick ? 2 : Number(process.env['TURNS'] ?? 17)
+	const turns = quick ? 2 : 13
 	const results = await inTurns(
 		contestants.map(each => ({
 			name: each.name,
