@@ -8,8 +8,9 @@
  * After work it looks again at the endpoints that were busy, for some tens of microseconds, before it sleeps: a client
  * that asks again at once then needs no wake-up, which costs more than the request. Between looks it yields the
  * processor, so that a client on the same one runs. When looking again did not pay lately, it does so less. Where nobody waits for
- * an answer (a socket of datagrams) looking again would only take the processor from the senders: after a few of them the
- * loop leaves that endpoint alone for a moment, so that the next come together and without waking anybody.
+ * an answer (sockets of datagrams) looking again would only take the processor from the senders: after a few of them the
+ * loop leaves all such endpoints alone for a moment, so that the next come together and without waking anybody. They have an
+ * epoll set of their own, inside the other: to leave a thousand alone is one system call, and so is to ask who of them has work.
  *
  * Invariant: who has work and used least has the next turn; a newcomer waits for one turn, not for all who are ready.
  */
@@ -54,10 +55,6 @@ interface Seat {
 	worked: boolean
 	/** What a unit of its work takes, in milliseconds: quick to learn that it is much, slow to forget. */
 	unitMs: number
-	/** When it worked last, and until when it is left alone, on the clock of performance.now(); whether it comes often. */
-	workedAtMs: number
-	cameLately: boolean
-	restsUntilMs: number
 }
 
 /** Units of work in a turn at most, however cheap they were. */
@@ -73,15 +70,19 @@ const MIN_SPINS = 4
 /** Slowly: a client that was held up once by others on its processor must not cost all that follow a wake-up each. */
 const DECAY_SHIFT = 4
 const EXPLORE_EVERY = 16
-/** How long a patient endpoint is left alone, when it had worked a short while before and did not have much to do. */
+/** How long patient endpoints are left alone, when one had worked a short while before and they did not have much to do. */
 const REST_MS = 4
 const LATELY_MS = 10
 const FEW_UNITS = 160
 /** With more busy endpoints than this there is always something to do. */
 const CROWD = 8
 
+/** Where the set of the patient is among the endpoints: no seat has this key. */
+const PATIENT_KEY = 0xffff_ffff
+
 export class Reactor implements Loop {
 	readonly #epoll = new Epoll()
+	readonly #patient = new Epoll()
 	readonly #seats: (Seat | undefined)[] = []
 	readonly #byEndpoint = new Map<Endpoint, Seat>()
 	readonly #free: number[] = []
@@ -99,7 +100,10 @@ export class Reactor implements Loop {
 	/** Whether somebody waits for what was done since then; how much was done for those who do not. */
 	#awaited = false
 	#unawaited = 0
-	#resting: Seat[] = []
+	/** When one of the patient worked last, whether that was soon after the time before, and until when they are left alone (0: they are not). */
+	#patientWorkedMs = Number.NEGATIVE_INFINITY
+	#patientCameLately = false
+	#restsUntilMs = 0
 	/** performance.now() at the end of the last turn. */
 	#nowMs = 0
 	readonly #onContended: () => void
@@ -109,15 +113,16 @@ export class Reactor implements Loop {
 	/** `onContended`: told now and then while several accounts have work at once. */
 	constructor(onContended: () => void = () => {}) {
 		this.#onContended = onContended
+		const added = this.#epoll.add(this.#patient.fd, EPOLLIN, PATIENT_KEY)
+		if (added < 0) throw new Error(`Cannot watch an epoll instance: errno ${-added}`)
 	}
 
 	add(endpoint: Endpoint, account = new Account()): void {
 		const key = this.#free.pop() ?? this.#seats.length
-		const times = { unitMs: 0, workedAtMs: Number.NEGATIVE_INFINITY, restsUntilMs: 0, cameLately: false }
-		const seat: Seat = { endpoint, account, key, ready: false, warm: false, worked: false, ...times }
+		const seat: Seat = { endpoint, account, key, ready: false, warm: false, worked: false, unitMs: 0 }
 		this.#seats[key] = seat
 		this.#byEndpoint.set(endpoint, seat)
-		const added = this.#epoll.add(endpoint.fd, EPOLLIN, key)
+		const added = this.#setOf(endpoint).add(endpoint.fd, EPOLLIN, key)
 		if (added < 0) throw new Error(`Cannot watch descriptor ${endpoint.fd}: errno ${-added}`)
 	}
 
@@ -129,8 +134,11 @@ export class Reactor implements Loop {
 		this.#free.push(seat.key)
 		seat.ready = seat.warm = false
 		this.#warm = this.#warm.filter(other => other !== seat)
-		this.#resting = this.#resting.filter(other => other !== seat)
-		this.#epoll.remove(endpoint.fd)
+		this.#setOf(endpoint).remove(endpoint.fd)
+	}
+
+	#setOf(endpoint: Endpoint): Epoll {
+		return endpoint.patient === true ? this.#patient : this.#epoll
 	}
 
 	nudge(endpoint: Endpoint): void {
@@ -152,22 +160,34 @@ export class Reactor implements Loop {
 			const slept = this.#warm.length === 0
 			const ready = this.#epoll.wait(slept ? this.#untilTimer() : 0)
 			if (slept) this.#wake()
-			for (let i = 0; i < ready; i++) {
-				const seat = this.#seats[this.#epoll.key(i)]
-				if (seat !== undefined) this.#welcome(seat)
-			}
 			this.#nowMs = performance.now()
-			if (this.#resting.length > 0) this.#rouse(seat => seat.restsUntilMs <= this.#nowMs)
+			if (this.#restsUntilMs > 0 && (ready > 0 || this.#restsUntilMs <= this.#nowMs)) this.#rouse()
+			for (let i = 0; i < ready; i++) {
+				const key = this.#epoll.key(i)
+				if (key === PATIENT_KEY) this.#welcomePatient()
+				else this.#welcomeKey(key)
+			}
 			this.#serve()
 			this.#runTimers()
 		}
 		this.#epoll.close()
+		this.#patient.close()
+	}
+
+	#welcomeKey(key: number): void {
+		const seat = this.#seats[key]
+		if (seat !== undefined) this.#welcome(seat)
+	}
+
+	#welcomePatient(): void {
+		const ready = this.#patient.wait(0)
+		for (let i = 0; i < ready; i++) this.#welcomeKey(this.#patient.key(i))
 	}
 
 	#untilTimer(): number {
 		let due = Number.POSITIVE_INFINITY
 		for (const timer of this.#timers) due = Math.min(due, timer.dueMs)
-		for (const seat of this.#resting) due = Math.min(due, seat.restsUntilMs)
+		if (this.#restsUntilMs > 0) due = Math.min(due, this.#restsUntilMs)
 		return due === Number.POSITIVE_INFINITY ? -1 : Math.max(0, Math.ceil(due - performance.now()))
 	}
 
@@ -180,9 +200,6 @@ export class Reactor implements Loop {
 	}
 
 	#welcome(seat: Seat): void {
-		// Who looks at a log sees what was sent to it before.
-		if (this.#resting.length > 0 && seat.endpoint.patient !== true)
-			this.#rouse(({ account }) => account === seat.account)
 		if (!seat.ready) this.#turns.enter(seat.account)
 		seat.ready = true
 		if (seat.warm) return
@@ -200,25 +217,17 @@ export class Reactor implements Loop {
 		this.#unawaited = 0
 	}
 
-	/** Leaves a seat alone for a moment, if it is one of those that keep coming. */
-	#rest(seat: Seat): void {
-		if (seat.endpoint.patient !== true || this.#epoll.modify(seat.endpoint.fd, 0, seat.key) < 0) return
-		seat.restsUntilMs = this.#nowMs + REST_MS
-		this.#resting.push(seat)
+	/** Leaves the patient alone for a moment, if they keep coming. */
+	#rest(): void {
+		if (!this.#patientCameLately || this.#epoll.modify(this.#patient.fd, 0, PATIENT_KEY) < 0) return
+		this.#restsUntilMs = this.#nowMs + REST_MS
 	}
 
-	/** Ends the rest of some seats, which then have work for all we know. */
-	#rouse(which: (seat: Seat) => boolean): void {
-		const resting = this.#resting
-		this.#resting = []
-		for (const seat of resting) {
-			if (!which(seat)) {
-				this.#resting.push(seat)
-				continue
-			}
-			this.#epoll.modify(seat.endpoint.fd, EPOLLIN, seat.key)
-			this.#welcome(seat)
-		}
+	/** Ends that. Before anybody else is served: who looks at a log sees what was sent to it before. */
+	#rouse(): void {
+		this.#restsUntilMs = 0
+		this.#epoll.modify(this.#patient.fd, EPOLLIN, PATIENT_KEY)
+		this.#welcomePatient()
 	}
 
 	/** Gives turns until it is time to ask epoll, or until nobody has had work for a while. */
@@ -232,7 +241,7 @@ export class Reactor implements Loop {
 				this.#paid ||= this.#idle > 0
 				this.#idle = 0
 			} else if (!this.#awaited && this.#unawaited < FEW_UNITS) {
-				for (const warm of this.#warm) if (warm.worked && warm.cameLately) this.#rest(warm)
+				if (this.#unawaited > 0) this.#rest()
 				this.#cool(() => false)
 				return
 			} else if (++this.#idle > most) {
@@ -286,10 +295,8 @@ export class Reactor implements Loop {
 			const unitMs = tookMs / done
 			seat.unitMs = Math.max(unitMs, seat.unitMs + (unitMs - seat.unitMs) * FORGET)
 			seat.worked = true
-			if (endpoint.patient === true) this.#unawaited += done
+			if (endpoint.patient === true) this.#countUnawaited(done, beganMs)
 			else if (endpoint.rare !== true) this.#awaited = true
-			seat.cameLately = beganMs - seat.workedAtMs < LATELY_MS
-			seat.workedAtMs = beganMs
 			// Fewer than it was allowed: it saw the end.
 			seat.ready = done >= units
 			return true
@@ -300,5 +307,12 @@ export class Reactor implements Loop {
 			endpoint.over()
 		}
 		return false
+	}
+
+	#countUnawaited(units: number, nowMs: number): void {
+		// Those that came together count as one.
+		if (this.#unawaited === 0) this.#patientCameLately = nowMs - this.#patientWorkedMs < LATELY_MS
+		this.#unawaited += units
+		this.#patientWorkedMs = nowMs
 	}
 }

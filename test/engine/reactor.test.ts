@@ -63,3 +63,38 @@ test('reactor does what was left before other work of the same account', t => {
 	for (const [served, before] of seen) t.is(served, before)
 	for (const { endpoint } of [patient, prompt]) close(endpoint.fd)
 })
+
+test('reactor leaves all patient endpoints alone together, however many they are and seldom each has work', t => {
+	const reactor = new Reactor()
+	let fed = 0
+	const servedAt = new Set<number>()
+	const many = Array.from({ length: 50 }, () => counter(true, () => servedAt.add(fed)))
+	for (const { endpoint } of many) reactor.add(endpoint)
+	const total = (): number => many.reduce((sum, one) => sum + one.total(), 0)
+	reactor.every(1, () => {
+		if (fed < 200) many[fed++ % many.length]?.feed()
+		else if (total() === 200) reactor.stop()
+	})
+	reactor.run()
+	t.is(total(), 200)
+	t.true(servedAt.size <= 100, `${servedAt.size} times for 200 units that came one by one`)
+	for (const { endpoint } of many) close(endpoint.fd)
+})
+
+test('reactor serves what came before a patient endpoint was removed, and no more of it after', t => {
+	const reactor = new Reactor()
+	const [gone, stays] = [counter(true), counter(true)]
+	reactor.add(gone.endpoint)
+	reactor.add(stays.endpoint)
+	let fed = 0
+	reactor.every(1, () => {
+		if (++fed === 20) reactor.remove(gone.endpoint)
+		gone.feed()
+		stays.feed()
+		if (fed === 60) reactor.stop()
+	})
+	reactor.run()
+	t.true(gone.total() >= 10 && gone.total() < 20, `${gone.total()} units`)
+	t.true(stays.total() >= 50, `${stays.total()} units`)
+	for (const { endpoint } of [gone, stays]) close(endpoint.fd)
+})
