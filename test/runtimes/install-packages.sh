@@ -3,7 +3,7 @@
 set -u
 lacking=
 for pair in runc:runc crun:crun podman:podman dockerd:docker.io containerd:containerd lxc-start:lxc systemd-nspawn:systemd-container \
-	mmdebstrap:mmdebstrap; do
+	mmdebstrap:mmdebstrap newuidmap:uidmap slirp4netns:slirp4netns fuse-overlayfs:fuse-overlayfs useradd:passwd; do
 	command -v "${pair%%:*}" >/dev/null 2>&1 || lacking="$lacking ${pair#*:}"
 done
 if [ "$lacking" ] && command -v apt-get >/dev/null 2>&1; then
