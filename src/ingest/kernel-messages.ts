@@ -2,8 +2,8 @@
  * Whose the kernel's messages are: from the host's log, message by message, to what a container is told.
  *
  * Source: mm/oom_kill.c (dump_header, dump_oom_victim_mem_info), mm/memcontrol-v1.c, kernel/cgroup/pids.c, arch/x86/mm/fault.c (show_signal_msg),
- * arch/x86/kernel/traps.c, kernel/audit.c and auditsc.c (type 1326), kernel/hung_task.c, mm/util.c of v6.12. One table, MESSAGES, says
- * which texts and which key; docs/kernel-messages.md says it for people.
+ * arch/x86/kernel/traps.c, kernel/audit.c and auditsc.c (type 1326), kernel/hung_task.c, mm/util.c of v6.12. One table, KINDS, says
+ * which texts and which key; docs/kernel-messages.md has it for people.
  *
  * Invariant: a message goes to one container or to none, and none can be made to go to another's: an owner is found by a
  * control group that the host named, at the beginning of a path, or by a process number that the kernel printed, never by
@@ -39,39 +39,128 @@ interface Line {
 	readonly text: string
 }
 
-/** Messages about one process: how they look, with its number in the group `pid`; what of the rest is told. */
-const MESSAGES: readonly { readonly pattern: RegExp; readonly tail?: (text: string) => string }[] = [
-	// "comm[pid]: segfault at 0 ip ... sp ... error 6 in file[...] likely on CPU 0 (core 0, socket 0)"
-	{
-		pattern: /^(?<before>.*\[)(?<pid>\d+)(?<after>\]: segfault at .*)$/,
-		tail: text => text.replace(/ likely on CPU \d+ \(core \d+, socket \d+\)$/, ''),
-	},
-	// "traps: comm[pid] general protection fault ip:... sp:... error:0 in file[...]"
-	{ pattern: /^(?<before>traps: .*\[)(?<pid>\d+)(?<after>\] (?:trap |general protection ).*)$/ },
-	{ pattern: /^(?<before>.*\[)(?<pid>\d+)(?<after>\]: (?:bad frame in |unhandled signal ).*)$/ },
-	{ pattern: /^(?<before>.*\[)(?<pid>\d+)(?<after>\] (?:bad frame in |vsyscall ).*)$/ },
-	// The fields before pid are numbers and a label of the security module; comm and exe come after it.
-	{ pattern: /^(?<before>audit: type=1326 audit\([\d.:]+\): (?:[a-z]+=\S+ )*?pid=)(?<pid>\d+)(?<after> .*)$/ },
-	{ pattern: /^(?<before>INFO: task .*:)(?<pid>\d+)(?<after> blocked for more than \d+ seconds\.)$/ },
-	{ pattern: /^(?<before>__vm_enough_memory: pid: )(?<pid>\d+)(?<after>, comm: .*)$/ },
-	{ pattern: /^(?<before>mmap: .* \()(?<pid>\d+)(?<after>\): VmData .*)$/ },
-]
+/** One kind of message. The first three say for people what `pattern` and `take` do: docs/kernel-messages.md has them, word for word. */
+interface Kind {
+	readonly text: string
+	readonly whose: string
+	readonly changed: string
+	readonly pattern: RegExp
+	/** Left out where one process is spoken of: its number is in the group `pid`, between `before` and `after`. */
+	readonly take?: <O>(messages: KernelMessages<O>, severity: number, match: RegExpExecArray) => KernelMessage<O>[]
+	/** What of `after` is told. */
+	readonly tail?: (after: string) => string
+}
 
-const INVOKED = / invoked oom-killer: gfp_mask=/
-const USAGE = /^(?:memory|memory\+swap|swap|kmem): usage \d+kB, limit \d+kB, failcnt \d+$/
 const SUMMARY = /^(oom-kill:constraint=\w+,nodemask=[^,]*(?:,\d[^,]*)*),cpuset=.*,task=(.*),pid=(\d+),uid=(\d+)$/
 const OOM_PATH = ',oom_memcg='
 const TASK_PATH = ',task_memcg='
-const GROUP_KILL = /^Tasks in (\/.*) are going to be killed due to memory\.oom\.group set$/
-const KILLED =
-	/^(?<before>(?:Memory cgroup o|O)ut of memory(?: \([^)]*\))?: Killed process )(?<pid>\d+)(?<after> \(.*)$/
-const REAPED = /^(?<before>oom_reaper: reaped process )(?<pid>\d+)(?<after> \(.*)$/
 const FORK_REJECTED = 'cgroup: fork rejected by pids controller in '
 
 /** Victims that are remembered until they are reaped. */
 const MAX_VICTIMS = 256
 
 export class KernelMessages<O> {
+	/** Every kind that is told to a container; the first that fits. */
+	static readonly KINDS: readonly Kind[] = [
+		{
+			text: '`NAME invoked oom-killer: ...`',
+			whose: 'of the control group in the summary that follows',
+			changed: 'nothing',
+			pattern: /^.* invoked oom-killer: gfp_mask=.*$/,
+			take: (to, severity, [text]) => to.#invoked(severity, text),
+		},
+		{
+			text: '`memory: usage ..., limit ...`, `memory+swap: ...`, `swap: ...`, `kmem: ...`',
+			whose: 'the same',
+			changed: 'nothing',
+			pattern: /^(?:memory|memory\+swap|swap|kmem): usage \d+kB, limit \d+kB, failcnt \d+$/,
+			take: (to, severity, [text]) => to.#usage(severity, text),
+		},
+		{
+			text: '`oom-kill:constraint=...,oom_memcg=...,task_memcg=...,task=...,pid=...,uid=...`',
+			whose:
+				"`oom_memcg`, at or below the container's memory group; else, alone and without the two above, `task_memcg` (a limit above the container, or the machine's memory)",
+			changed: '`cpuset`, `mems_allowed` and paths as in a container of its own; pid and uid in its namespaces',
+			pattern: /^oom-kill:constraint=.*$/,
+			take: (to, severity, [text]) => to.#summary(severity, text),
+		},
+		{
+			text: '`Memory cgroup out of memory: Killed process PID (NAME) ...`, `Out of memory: Killed ...`',
+			whose: 'of the victim in the summary; else of the process; else of the group below',
+			changed: 'pid, UID',
+			pattern:
+				/^(?<before>(?:Memory cgroup o|O)ut of memory(?: \([^)]*\))?: Killed process )(?<pid>\d+)(?<after> \(.*)$/,
+			take: (to, severity, match) => to.#killed(severity, match),
+		},
+		{
+			text: '`Tasks in PATH are going to be killed due to memory.oom.group set`',
+			whose: 'the memory group',
+			changed: "path below the container's",
+			pattern: /^Tasks in (\/.*) are going to be killed due to memory\.oom\.group set$/,
+			take: (to, severity, [, path = '']) => to.#groupKill(severity, path),
+		},
+		{
+			text: '`oom_reaper: reaped process PID (NAME), ...`',
+			whose: 'of the victim',
+			changed: 'pid',
+			pattern: /^(?<before>oom_reaper: reaped process )(?<pid>\d+)(?<after> \(.*)$/,
+			take: (to, severity, match) => to.#reaped(severity, match),
+		},
+		{
+			text: '`cgroup: fork rejected by pids controller in PATH`',
+			whose: 'the pids group',
+			changed: "path below the container's",
+			pattern: /^cgroup: fork rejected by pids controller in .*$/,
+			take: (to, severity, [text]) => to.#forkRejected(severity, text),
+		},
+		{
+			// "comm[pid]: segfault at 0 ip ... sp ... error 6 in file[...] likely on CPU 0 (core 0, socket 0)"
+			text: '`NAME[PID]: segfault at ...`',
+			whose: 'the process',
+			changed: "pid; the host's processor is left out",
+			pattern: /^(?<before>.*\[)(?<pid>\d+)(?<after>\]: segfault at .*)$/,
+			tail: after => after.replace(/ likely on CPU \d+ \(core \d+, socket \d+\)$/, ''),
+		},
+		{
+			// "traps: comm[pid] general protection fault ip:... sp:... error:0 in file[...]"
+			text: '`traps: NAME[PID] general protection fault ...`, `traps: NAME[PID] trap ...`',
+			whose: 'the process',
+			changed: 'pid',
+			pattern: /^(?<before>traps: .*\[)(?<pid>\d+)(?<after>\] (?:trap |general protection ).*)$/,
+		},
+		{
+			text: '`NAME[PID]: bad frame in ...`, `NAME[PID]: unhandled signal ...`, `NAME[PID] vsyscall ...`',
+			whose: 'the process',
+			changed: 'pid',
+			pattern: /^(?<before>.*\[)(?<pid>\d+)(?<after>\]:? (?:bad frame in |unhandled signal |vsyscall ).*)$/,
+		},
+		{
+			// The fields before pid are numbers and a label of the security module; comm and exe come after it.
+			text: '`audit: type=1326 ... pid=PID ...` (seccomp)',
+			whose: 'the process',
+			changed: 'pid',
+			pattern: /^(?<before>audit: type=1326 audit\([\d.:]+\): (?:[a-z]+=\S+ )*?pid=)(?<pid>\d+)(?<after> .*)$/,
+		},
+		{
+			text: '`INFO: task NAME:PID blocked for more than N seconds.`',
+			whose: 'the process',
+			changed: 'pid',
+			pattern: /^(?<before>INFO: task .*:)(?<pid>\d+)(?<after> blocked for more than \d+ seconds\.)$/,
+		},
+		{
+			text: '`__vm_enough_memory: pid: PID, ...`',
+			whose: 'the process',
+			changed: 'pid',
+			pattern: /^(?<before>__vm_enough_memory: pid: )(?<pid>\d+)(?<after>, comm: .*)$/,
+		},
+		{
+			text: '`mmap: NAME (PID): VmData ...`',
+			whose: 'the process',
+			changed: 'pid',
+			pattern: /^(?<before>mmap: .* \()(?<pid>\d+)(?<after>\): VmData .*)$/,
+		},
+	]
+
 	readonly #owners: Owners<O>
 	/** The beginning of an out-of-memory report, until its summary says whose it is. The kernel makes one at a time. */
 	#report: Line[] = []
@@ -85,29 +174,25 @@ export class KernelMessages<O> {
 
 	/** Takes the next message of the kernel's log (facility kern only); what containers are told, in order. */
 	take(severity: number, text: string): KernelMessage<O>[] {
-		if (INVOKED.test(text)) {
-			this.#report = [{ severity, text }]
-			this.#group = undefined
-			return []
-		}
-		if (this.#report.length > 0 && USAGE.test(text)) {
-			this.#report.push({ severity, text })
-			return []
-		}
-		if (text.startsWith('oom-kill:constraint=')) return this.#summary(severity, text)
-		if (text.startsWith(FORK_REJECTED)) return this.#forkRejected(severity, text)
-		const group = GROUP_KILL.exec(text)
-		if (group !== null) return this.#groupKill(severity, group[1] ?? '')
-		const killed = KILLED.exec(text)
-		if (killed !== null) return this.#killed(severity, killed)
-		const reaped = REAPED.exec(text)
-		if (reaped !== null) return this.#reaped(severity, reaped)
-		for (const { pattern, tail } of MESSAGES) {
+		for (const { pattern, take, tail } of KernelMessages.KINDS) {
 			const match = pattern.exec(text)
 			if (match === null) continue
+			if (take !== undefined) return take(this, severity, match)
 			const process = this.#owners.ofProcess(pidOf(match))
 			return process === undefined ? [] : [this.#about(process, severity, match, tail)]
 		}
+		return []
+	}
+
+	#invoked(severity: number, text: string): KernelMessage<O>[] {
+		this.#report = [{ severity, text }]
+		this.#group = undefined
+		return []
+	}
+
+	/** Told with the summary. */
+	#usage(severity: number, text: string): KernelMessage<O>[] {
+		if (this.#report.length > 0) this.#report.push({ severity, text })
 		return []
 	}
 

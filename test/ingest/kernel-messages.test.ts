@@ -2,6 +2,7 @@
  * Whose the kernel's messages are. Source of truth: messages of Linux 6.18 as they were logged (an OOM kill in a memory cgroup, a segfault, a
  * fork beyond pids.max), the format strings of mm/oom_kill.c, kernel/auditsc.c and arch/x86/kernel/traps.c (v6.12).
  */
+import { readFileSync } from 'node:fs'
 import test from 'ava'
 import fc from 'fast-check'
 import { parseHostRecord } from '../../src/ingest/host-kmsg.ts'
@@ -139,6 +140,55 @@ test("names that a container chooses cannot bring a message into another's log",
 	t.true(told(summary('/docker/blue', '/docker/blue', 1, ',pid=14575')).every(x => x.startsWith('blue: ')))
 	t.deepEqual(told('x[14575][1]: segfault at 0 ip 0 sp 0 error 6 in x[0,0+1000]'), [])
 	t.deepEqual(told('audit: type=1326 audit(1.1:1): auid=0 pid=1 comm="pid=14575 " exe="/x"'), [])
+})
+
+/** One of each kind, and what the container is told of it; the usage is told with the summary. */
+const OF_EACH_KIND: readonly (readonly [given: readonly string[], told: string])[] = [
+	[[INVOKED, summary('/docker/red', '/docker/red')], INVOKED],
+	[[INVOKED, 'kmem: usage 1kB, limit 2kB, failcnt 3', summary('/docker/red', '/docker/red')], 'kmem: usage 1kB'],
+	[[summary('/docker/red', '/docker/red')], summary('/', '/', 7)],
+	[[killed()], killed(7)],
+	[
+		['Tasks in /docker/red are going to be killed due to memory.oom.group set'],
+		'Tasks in / are going to be killed due to memory.oom.group set',
+	],
+	[[killed(), 'oom_reaper: reaped process 14575 (x), now anon-rss:0kB'], 'oom_reaper: reaped process 7 (x), now'],
+	[['cgroup: fork rejected by pids controller in /docker/red'], 'cgroup: fork rejected by pids controller in /'],
+	[['x[14575]: segfault at 0 ip 0 sp 0 error 6 in x[0,0+1000]'], 'x[7]: segfault at 0'],
+	[['traps: x[14575] trap int3 ip:0 sp:0 error:0 in x[0,1000+1000]'], 'traps: x[7] trap int3'],
+	[['x[14575] vsyscall attempted with vsyscall=none ip:0'], 'x[7] vsyscall attempted'],
+	[
+		['audit: type=1326 audit(1.2:3): auid=0 uid=0 pid=14575 comm="x"'],
+		'audit: type=1326 audit(1.2:3): auid=0 uid=0 pid=7 ',
+	],
+	[['INFO: task x:14575 blocked for more than 120 seconds.'], 'INFO: task x:7 blocked for more than 120 seconds.'],
+	[
+		['__vm_enough_memory: pid: 14575, comm: x, bytes: 4096 not enough memory for the allocation'],
+		'__vm_enough_memory: pid: 7, comm: x',
+	],
+	[['mmap: x (14575): VmData 8192 exceed data ulimit 4096. Update limits'], 'mmap: x (7): VmData 8192'],
+]
+
+test('docs/kernel-messages.md has every kind that is told, in the words of the table, and no other; each is told', t => {
+	const text = readFileSync(new URL('../../docs/kernel-messages.md', import.meta.url), 'utf8')
+	const rows = text.split('\n').filter(line => line.startsWith('| '))
+	const kinds = KernelMessages.KINDS
+	t.deepEqual(
+		rows.slice(1),
+		kinds.map(({ text, whose, changed }) => `| ${text} | ${whose} | ${changed} |`),
+	)
+	t.is(OF_EACH_KIND.length, kinds.length)
+	for (const [n, [given, expected]] of OF_EACH_KIND.entries()) {
+		const kind = kinds[n]
+		t.true(
+			given.some(line => kind?.pattern.test(line)),
+			kind?.text,
+		)
+		t.true(
+			told(...given).some(line => line.startsWith(`red: ${expected}`)),
+			`${kind?.text}: ${told(...given).join('; ')}`,
+		)
+	}
 })
 
 test('any messages in any order are answered, and only about known containers', t => {
