@@ -29,6 +29,7 @@ interface LogsFlags {
 	since?: number
 	facility?: number[]
 	severity?: number
+	previous?: boolean
 	color: boolean
 }
 
@@ -44,6 +45,7 @@ export function addRecordWords(program: Command): void {
 		'print the records of a POG',
 		'pogctl logs web -f',
 		'pogctl logs web -n 20 --severity warning',
+		'pogctl logs web --previous',
 		'pogctl logs --all -f --severity err',
 		'pogctl logs --pog web --pog db --since 10m --grep "connection refused"',
 	)
@@ -55,12 +57,14 @@ export function addRecordWords(program: Command): void {
 		.option('--facility <names>', 'only these facilities, by comma', taking(parseFacilities))
 		.option('--severity <name>', 'this severity and more severe ones', taking(parseSeverity))
 		.option('--grep <text>', 'only with this in the text or the tag; case counts when it has capitals')
+		.option('--previous', 'of the last life of a container that was started again, while it is retained')
 		.option('--all', 'all POGs and the host, merged by time')
 		.option('--pog <name>', 'of all only this POG, or the host; may be repeated', collecting(parseName))
 		.option('--no-color', 'no colours on a terminal (NO_COLOR)')
 		.action(async (name: string | undefined, options: LogsFlags, command: Command) => {
 			const merged = options.all === true || options.pog !== undefined
 			if ((name === undefined) !== merged) command.error('error: name one POG, or give --all or --pog')
+			if (merged && options.previous === true) command.error('error: --previous is of one POG')
 			process.on('SIGINT', () => process.exit(EXIT.sigint))
 			const { logs } = await import('../control/command/logs.ts')
 			exit.code = await logs(contextOf(command, options.color), name, options)

@@ -14,6 +14,7 @@ export const EVENT_KINDS = {
 	resized: 'the ring has another size',
 	drops: 'records did not stay: how many more of each reason',
 	exited: 'its container is gone',
+	renamed: 'its container starts again: what is retained has a name of its own',
 	removed: 'the POG is gone, with its records',
 	missed: 'events that were forgotten before this reader came to them',
 } as const

@@ -91,7 +91,7 @@ const filter = z.strictObject({
 	text: z.string().max(1024).exactOptional(),
 	follow: switched.exactOptional(),
 })
-const recordFilter: z.ZodType<RecordFilter> = filter
+const recordFilter: z.ZodType<RecordFilter> = filter.extend({ previous: switched.exactOptional() })
 const filterOfAll: z.ZodType<RecordFilter> = filter.extend({ pogs })
 
 const eventFilter: z.ZodType<EventFilter> = filter

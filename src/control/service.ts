@@ -6,7 +6,7 @@
  */
 import type { Diagnostic } from '../lib/diagnostic.ts'
 import type { EventFilter, PogEvent } from './events.ts'
-import type { PogInfo, RecordInfo } from '../pog/info.ts'
+import type { HostSyslog, PogInfo, RecordInfo } from '../pog/info.ts'
 
 /** An expected failure: `status` is the HTTP status, `message` names the thing and the remedy. */
 export interface Failure {
@@ -63,6 +63,8 @@ export interface AttachReport {
 	done: readonly string[]
 	/** What was left out, each with its reason. */
 	left: readonly string[]
+	/** The container reaches the host's kernel log by syslog(2) all the same. */
+	hostSyslog?: HostSyslog
 }
 
 /** The engine that is installed takes over from the one that runs. */
@@ -87,6 +89,8 @@ export interface RecordFilter {
 	text?: string
 	/** Of all POGs only these: names, ids, or beginnings of container ids. */
 	pogs?: readonly string[]
+	/** Of one POG: of its container's last life before this one. */
+	previous?: boolean
 	follow?: boolean
 }
 

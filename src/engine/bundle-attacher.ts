@@ -17,7 +17,7 @@ import { ownerOf } from '../attach/oci/owner.ts'
 import { type ContainerSettings, readSettings } from '../attach/oci/settings.ts'
 import type { Failure, Outcome } from '../control/service.ts'
 import type { PogInfo } from '../pog/info.ts'
-import type { ContainerStarts } from './container-starts.ts'
+import type { ContainerStarts, Start } from './container-starts.ts'
 import type { ContainerSpec, Lifecycle } from './lifecycle.ts'
 import type { Log } from './log.ts'
 import { isSocketPath } from '../sys/seccomp-socket.ts'
@@ -37,6 +37,17 @@ export interface BundleAttacherOptions {
 	readonly log: Log
 }
 
+interface Plan {
+	/** Of the POG. */
+	readonly name: string
+	/** What is to be written. */
+	readonly config: OciConfig
+	/** The runtime waits for us where it brings its listener. */
+	readonly waits: boolean
+	readonly make: () => Promise<Outcome<PogInfo>>
+	readonly start: Start
+}
+
 export class BundleAttacher {
 	readonly #options: BundleAttacherOptions
 	/** Containers without the wrapper between their two hooks, by id. */
@@ -51,12 +62,49 @@ export class BundleAttacher {
 	 * (`container-starts.ts`).
 	 */
 	async prepare(bundle: string, containerId: string, runtime: string): Promise<Outcome<string>> {
+		const planned = this.#plan(bundle, containerId, runtime)
+		if (planned === undefined) return { value: '' }
+		if ('failure' in planned) return planned
+		const { lifecycle, starts, log } = this.#options
+		const { name, config, waits, make, start } = planned.value
+		const early = waits ? undefined : await make()
+		if (early !== undefined && 'failure' in early) return early
+		const problem = writeBundle(bundle, config)
+		if (problem !== undefined) {
+			if (!waits) await lifecycle.discard(containerId)
+			return failure(problem.problem)
+		}
+		if (waits) starts.expect(name, start, { containerId, bundle, runtime })
+		log('info', 'prepared', { container: containerId, pog: name, runtime })
+		return { value: '' }
+	}
+
+	/** Goes on with the starts that an earlier engine had prepared and not seen through: their runtimes wait, or will. */
+	resume(): void {
+		const { lifecycle, starts, log } = this.#options
+		for (const { name, start: kept } of starts.kept.take()) {
+			const { containerId, bundle, runtime, made } = kept
+			const planned = this.#plan(bundle, containerId, runtime)
+			if (planned === undefined || 'failure' in planned || planned.value.name !== name) {
+				starts.kept.forget(name)
+				log('warn', 'a start that was under way is given up', { container: containerId, pog: name })
+				continue
+			}
+			const { start } = planned.value
+			const make = made ? (): Promise<Outcome<PogInfo>> => lifecycle.show(containerId) : start.make
+			starts.expect(name, { ...start, make }, { containerId, bundle, runtime })
+			log('info', 'goes on with a start', { container: containerId, pog: name })
+		}
+	}
+
+	/** All that a bundle asks for, nothing done yet; undefined when it wants no POG. */
+	#plan(bundle: string, containerId: string, runtime: string): Outcome<Plan> | undefined {
 		const wanted = this.#read(bundle)
 		if ('failure' in wanted) return wanted
 		const { config, settings } = wanted.value
 		const { attach } = settings
-		if (attach.size === 0) return { value: '' }
-		const { lifecycle, runDir, starts, log } = this.#options
+		if (attach.size === 0) return undefined
+		const { lifecycle, runDir, starts } = this.#options
 		const hostRoot = rootOf(bundle, config)
 		const name = nameOf(containerId, settings)
 		const link = `${runDir}/host/start/${name}`
@@ -66,8 +114,6 @@ export class BundleAttacher {
 		const refused = 'failure' in spec ? spec : lifecycle.refusal(spec.value)
 		if ('failure' in spec || refused !== undefined) return refused ?? (spec as Failure)
 		const make = (): Promise<Outcome<PogInfo>> => this.#make(spec.value, config, settings, hostRoot)
-		const early = waits ? undefined : await make()
-		if (early !== undefined && 'failure' in early) return early
 		const seccomp = { listenerPath: waits ? link : seccompSocketPath(runDir), metadata: name, ours: `${runDir}/` }
 		const edited = editBundle(config, {
 			pog: name,
@@ -80,15 +126,9 @@ export class BundleAttacher {
 			seccomp,
 			meets: waits && MEETING[runtime] === 'mounted',
 		})
-		const problem = 'problem' in edited ? edited : writeBundle(bundle, edited.value)
-		if ('problem' in edited || problem !== undefined) {
-			if (!waits) await lifecycle.discard(containerId)
-			return failure((problem ?? (edited as { problem: string })).problem)
-		}
-		const mounts = { attach, hostRoot, targets: edited.outside }
-		if (waits) starts.expect(name, { containerId, make, ...(edited.outside.size > 0 ? { mounts } : {}) })
-		log('info', 'prepared', { container: containerId, pog: name, runtime })
-		return { value: '' }
+		if ('problem' in edited) return failure(edited.problem)
+		const mounts = edited.outside.size > 0 ? { mounts: { attach, hostRoot, targets: edited.outside } } : {}
+		return { value: { name, config: edited.value, waits, make, start: { containerId, make, ...mounts } } }
 	}
 
 	/**

@@ -14,6 +14,7 @@ import { firstInNewNamespace } from '../attach/process.ts'
 import type { Failure, Outcome } from '../control/service.ts'
 import type { PogInfo } from '../pog/info.ts'
 import type { Lifecycle } from './lifecycle.ts'
+import type { KeptStarts, StartPlace } from './kept-starts.ts'
 import type { Log } from './log.ts'
 
 export interface Start {
@@ -39,26 +40,35 @@ export class ContainerStarts {
 	readonly #log: Log
 	/** By the name of the POG. */
 	readonly #expected = new Map<string, Expected>()
+	/** For the next engine. */
+	readonly kept: KeptStarts
 	/** Why the last ones failed, by the container's id. */
 	readonly #reasons = new Map<string, string>()
 
-	constructor(lifecycle: Lifecycle, log: Log) {
+	constructor(lifecycle: Lifecycle, kept: KeptStarts, log: Log) {
+		this.kept = kept
 		this.#lifecycle = lifecycle
 		this.#log = log
 	}
 
 	/** Has the POG made when the runtime has been let go on, beside its own work; `meet` waits for it. */
-	expect(name: string, start: Start): void {
+	expect(name: string, start: Start, place: StartPlace): void {
 		this.#drop(name)
+		this.kept.begin(name, place)
 		const { containerId, make, mounts } = start
 		const timer = setTimeout(() => this.#drop(name), FORGET_AFTER_MS).unref()
-		this.#expected.set(name, { containerId, made: beside(make), timer, ...(mounts === undefined ? {} : { mounts }) })
+		const made = beside(make).then(pog => {
+			// It may be mounted from now on, so the next engine must not make another one.
+			if ('value' in pog) this.kept.made(name, place)
+			return pog
+		})
+		this.#expected.set(name, { containerId, made, timer, ...(mounts === undefined ? {} : { mounts }) })
 		if (mounts !== undefined) readyToAttach()
 	}
 
 	#drop(name: string): void {
 		clearTimeout(this.#expected.get(name)?.timer)
-		this.#expected.delete(name)
+		if (this.#expected.delete(name)) this.kept.forget(name)
 	}
 
 	/** Is another container than this one about to start with a POG of that name? */
@@ -81,11 +91,14 @@ export class ContainerStarts {
 	/** A thread of a runtime is about to bring a listener for this POG: at the container's start, or for a program run in it later. */
 	async meet(name: string, thread: number): Promise<Outcome<string>> {
 		const start = this.#expected.get(name)
-		this.#drop(name)
+		clearTimeout(start?.timer)
+		this.#expected.delete(name)
 		if (start === undefined) {
 			return this.#lifecycle.isRunning(name) ? { value: '' } : failure(`No container with POG "${name}" is starting`)
 		}
 		const done = await this.#begin(start, thread)
+		// Before the runtime is told: a program that is run in it later is no start.
+		this.kept.forget(name)
 		if ('value' in done) return { value: '' }
 		const { message } = done.failure
 		this.#log('error', 'a container is not started, because its log cannot be mounted', { pog: name, cause: message })

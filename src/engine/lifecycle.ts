@@ -2,6 +2,8 @@
  * The life of a container's POG: created when the runtime prepares the container, running when its first process is
  * known, exited when that process ends or the runtime says so, removed when its retention is over.
  *
+ * A container that starts again gets a new POG, and its old one is kept as an earlier life (`earlier-lives.ts`).
+ *
  * Invariant: whatever order the runtime's words and the process's end come in, the POG ends exactly once; more than
  * `retainCount` exited ones are never kept, and none longer than `retainMs`.
  */
@@ -10,6 +12,7 @@ import { isAlive } from '../attach/process.ts'
 import type { AttachPart, Failure, Outcome, PogSpec } from '../control/service.ts'
 import type { PogInfo } from '../pog/info.ts'
 import { Charging } from './charging.ts'
+import { MAX_LIVES } from './earlier-lives.ts'
 import type { EngineService } from './pog-service.ts'
 import { setProcess, type TableEntry } from './pog-table.ts'
 
@@ -40,6 +43,7 @@ export class Lifecycle {
 		this.#service = service
 		this.#charging = new Charging(service)
 		this.#retention = retention
+		service.onAttached = entry => this.#chargeLater(entry)
 	}
 
 	/** What stands against a POG for a container, as far as it can be seen at once. */
@@ -54,10 +58,9 @@ export class Lifecycle {
 	/** A POG for a container that is about to be made. One that has its id already, from a start that failed, is replaced. */
 	async prepare(spec: ContainerSpec, parts: Iterable<AttachPart>): Promise<Outcome<PogInfo>> {
 		const stale = this.#service.table.findContainer(spec.containerId)
-		if (stale !== undefined) await this.#remove(stale)
+		if (stale !== undefined) await this.#makeRoom(stale)
 		// What is retained of another container gives its name to one that comes.
-		const retained = this.#service.table.find(spec.name)
-		if (retained?.status === 'exited' && retained.name === spec.name) await this.#remove(retained)
+		await this.discardExited(spec.name)
 		const made = await this.#service.create(spec)
 		const entry = this.#service.table.findContainer(spec.containerId)
 		if (entry !== undefined) {
@@ -94,6 +97,12 @@ export class Lifecycle {
 		return this.#service.table.find(name)?.status === 'running'
 	}
 
+	/** The POG of a container. */
+	async show(containerId: string): Promise<Outcome<PogInfo>> {
+		const entry = this.#service.table.findContainer(containerId)
+		return entry === undefined ? missing(containerId) : this.#service.show(entry.name)
+	}
+
 	/** Has a container of this id a POG? */
 	knows(containerId: string): boolean {
 		return this.#service.table.findContainer(containerId) !== undefined
@@ -109,14 +118,19 @@ export class Lifecycle {
 		this.#awaitNoMore(entry)
 		entry.status = 'running'
 		setProcess(entry, pid)
+		entry.chargeDue = true
 		this.#service.save(entry)
 		this.#service.journal.add('started', entry, { pid })
-		// Not now: the container's own start comes first, and one that ends at once never pays.
-		setTimeout(() => void this.#chargeRing(entry), CHARGE_AFTER_MS).unref()
+		this.#chargeLater(entry)
 		const watched = await this.#service.watch(entry, pid)
 		// Gone already: that is an exit too.
 		if ('failure' in watched) await this.#end(entry)
 		return { value: null }
+	}
+
+	/** Not now: the container's own start comes first, and one that ends at once never pays. */
+	#chargeLater(entry: TableEntry): void {
+		setTimeout(() => void this.#chargeRing(entry), CHARGE_AFTER_MS).unref()
 	}
 
 	/** The ring has another size: the container pays for that one too. */
@@ -129,6 +143,9 @@ export class Lifecycle {
 		const info = await this.#service.show(entry.name)
 		if (entry.process === undefined || entry.status !== 'running' || 'failure' in info) return
 		await this.#charging.charge(entry, entry.process.pid, info.value.ring.sizeBytes)
+		if (this.#service.table.byId(entry.id) !== entry) return
+		delete entry.chargeDue
+		this.#service.save(entry)
 	}
 
 	/** The runtime says that the container is gone. */
@@ -166,7 +183,17 @@ export class Lifecycle {
 	/** What is retained under that name, if it is of a container that is gone, makes room. */
 	async discardExited(name: string): Promise<void> {
 		const entry = this.#service.table.find(name)
-		if (entry?.status === 'exited') await this.#remove(entry)
+		if (entry?.status === 'exited' && entry.name === name) await this.#makeRoom(entry)
+	}
+
+	/** Its container comes again, or another one of its name: what was logged is kept as an earlier life. */
+	async #makeRoom(entry: TableEntry): Promise<void> {
+		const { name, process } = entry
+		// It ended, and we were not told yet.
+		if (entry.status === 'running' && process !== undefined && !isAlive(process)) await this.#end(entry)
+		if (entry.status !== 'exited' || this.#service.table.byId(entry.id) !== entry) return this.#remove(entry)
+		if (!(await this.#service.putAside(entry))) return this.#remove(entry)
+		for (const oldest of this.#service.table.earlierLives(name).slice(0, -MAX_LIVES)) await this.#remove(oldest)
 	}
 
 	/** The kernel says that the container's first process ended. */
@@ -187,6 +214,7 @@ export class Lifecycle {
 			const watched = isAlive(process) ? await this.#service.watch(entry, process.pid) : undefined
 			// Another process may have got the number between the two: then this one is gone all the same.
 			if (watched === undefined || 'failure' in watched || !isAlive(process)) await this.#end(entry)
+			else if (entry.chargeDue) this.#chargeLater(entry)
 		} else if (entry.status === 'created' && entry.containerId !== '') {
 			this.#awaitStart(entry)
 		}

@@ -2,8 +2,6 @@
  * The control plane: what the API asks, done with the POG table and the shard. Runs in the main thread and never
  * changes a POG itself.
  */
-import { attachRunning, detachRunning } from '../attach/attach-running.ts'
-import { firstProcess, ownerOfProcess } from '../attach/process.ts'
 import type { EventFilter, PogEvent } from '../control/events.ts'
 import {
 	ATTACH_PARTS,
@@ -20,6 +18,8 @@ import {
 import { readVersion } from '../lib/version.ts'
 import type { PogInfo, RecordInfo } from '../pog/info.ts'
 import { geometry } from '../ring/layout.ts'
+import { attachTo, detachFrom } from './attachments.ts'
+import { putAside } from './earlier-lives.ts'
 import { EventJournal, goesBy } from './events.ts'
 import type { FdStore } from './fd-store.ts'
 import { describeHost, HOST_NAME, HostLog } from './host-log.ts'
@@ -32,7 +32,7 @@ import { type RecordSource, streamRecords } from './record-stream.ts'
 import type { ShardClient } from './shard-client.ts'
 import { close } from '../sys/io.ts'
 import { removeSavedEngine, removeSavedPog, writeSavedEngine, writeSavedPog } from './saved-pogs.ts'
-import { attachedElsewhere, failure, nameTaken, tooLarge } from './refusals.ts'
+import { failure, nameTaken, noEarlierLife, tooLarge, unknownPog } from './refusals.ts'
 import { rateOf, serveRequest } from './serve-request.ts'
 import { forgetDescriptors, prepareStore, releaseMount, releaseStore } from './store.ts'
 
@@ -52,6 +52,8 @@ export interface EngineState {
 export class EngineService implements PogService {
 	readonly table = new PogTable()
 	readonly journal = new EventJournal()
+	/** Told of each POG that was mounted in a container that runs. */
+	onAttached: (entry: TableEntry) => void = () => {}
 	/** Between their removal and the last word of the shard about them. */
 	readonly #leaving = new Map<number, TableEntry>()
 	/** Names whose directories are not free yet. */
@@ -72,7 +74,20 @@ export class EngineService implements PogService {
 
 	/** What is known of a POG, for the next engine: before anybody is told. */
 	save(entry: TableEntry): void {
-		const { id, spec, ringBytes, quotaBytes, status, process, parts, keep, attached, removeAtMs } = entry
+		const {
+			id,
+			spec,
+			ringBytes,
+			quotaBytes,
+			status,
+			process,
+			parts,
+			keep,
+			attached,
+			previousOf,
+			chargeDue,
+			removeAtMs,
+		} = entry
 		writeSavedPog(entry.store.directory, {
 			id,
 			spec,
@@ -83,8 +98,22 @@ export class EngineService implements PogService {
 			...(parts === undefined ? {} : { parts }),
 			...(keep ? { keep } : {}),
 			...(attached === undefined ? {} : { attached: { pid: attached.pid, parts: [...attached.parts] } }),
+			...(previousOf === undefined ? {} : { previousOf }),
+			...(chargeDue ? { chargeDue } : {}),
 			...(removeAtMs === undefined ? {} : { removeAtMs }),
 		})
+	}
+
+	/** Nobody has anything of it any more; the store stays. */
+	async letGo({ id, name }: TableEntry): Promise<void> {
+		await this.#ask('remove', { id })
+		forgetDescriptors({ fdStore: this.#state.fdStore, id })
+		releaseMount(this.#state.runDir, name)
+	}
+
+	/** An exited POG makes room for another one of its name. Whether it is kept under another name. */
+	putAside(entry: TableEntry): Promise<boolean> {
+		return putAside(this, this.#state.runDir, entry)
 	}
 
 	/** Goes on with a POG of an earlier engine. What stands against it, or undefined. */
@@ -132,14 +161,15 @@ export class EngineService implements PogService {
 
 	async show(name: string): Promise<Outcome<PogInfo>> {
 		if (isHost(name)) return { value: describeHost(this.#state.startedAtMs) }
-		return this.#withPog(name, entry => this.#figures(entry, 'show', { id: entry.id }))
+		return this.withPog(name, entry => this.#figures(entry, 'show', { id: entry.id }))
 	}
 
-	async #withPog<T>(name: string, run: (entry: TableEntry) => Promise<Outcome<T>>): Promise<Outcome<T>> {
+	/** Does something with a POG; a failure when there is none of that name. */
+	async withPog<T>(name: string, run: (entry: TableEntry) => Promise<Outcome<T>>): Promise<Outcome<T>> {
 		const entry = this.table.find(name)
 		if (entry !== undefined) return run(entry)
 		if (isHost(name)) return failure(422, "The host's own log is the kernel's: POGs only read it")
-		return failure(404, `No POG is named "${name}": "pogctl ls" lists them`)
+		return unknownPog(name)
 	}
 
 	/** Asks the shard; an expected failure becomes HTTP's 507 where memory or space ran out, else 422. */
@@ -199,7 +229,7 @@ export class EngineService implements PogService {
 	}
 
 	remove(name: string): Promise<Outcome<null>> {
-		return this.#withPog(name, async entry => {
+		return this.withPog(name, async entry => {
 			this.table.remove(entry)
 			const going = this.#giveBack(entry)
 			this.#goingAway.set(entry.name, going)
@@ -247,68 +277,43 @@ export class EngineService implements PogService {
 	}
 
 	clear(name: string): Promise<Outcome<null>> {
-		return this.#withPog(name, ({ id }) => this.#ask('clear', { id }))
+		return this.withPog(name, ({ id }) => this.#ask('clear', { id }))
 	}
 
 	write(
 		name: string,
 		record: { facility: number; severity: number; tag: string; text: string },
 	): Promise<Outcome<{ seq: number }>> {
-		return this.#withPog(name, ({ id }) => this.#ask('write', { id, ...record }))
+		return this.withPog(name, ({ id }) => this.#ask('write', { id, ...record }))
 	}
 
 	resize(name: string, ringBytes: number): Promise<Outcome<PogInfo>> {
 		const policy = this.#state.policy.current
-		return this.#withPog(name, async entry => {
+		return this.withPog(name, async entry => {
 			if (geometry(ringBytes).textBytes > policy.maxRingBytes) return tooLarge(ringBytes, policy)
 			return this.#figures(entry, 'resize', { id: entry.id, ringBytes })
 		})
 	}
 
 	readConf(name: string): Promise<Outcome<Commands['readConf']['answer']>> {
-		return this.#withPog(name, ({ id }) => this.#ask('readConf', { id }))
+		return this.withPog(name, ({ id }) => this.#ask('readConf', { id }))
 	}
 
 	writeConf(name: string, text: string): Promise<Outcome<Commands['writeConf']['answer']>> {
-		return this.#withPog(name, ({ id }) => this.#ask('writeConf', { id, text }))
+		return this.withPog(name, ({ id }) => this.#ask('writeConf', { id, text }))
 	}
 
 	resetConf(name: string): Promise<Outcome<null>> {
-		return this.#withPog(name, ({ id }) => this.#ask('resetConf', { id }))
+		return this.withPog(name, ({ id }) => this.#ask('resetConf', { id }))
 	}
 
-	async attach(name: string, request: AttachRequest): Promise<Outcome<AttachReport>> {
-		const owner = ownerOfProcess(request.pid)
-		if (owner === undefined) return failure(404, `No process has the id ${request.pid}`)
-		const fresh = this.table.find(name) === undefined && !isHost(name)
-		const made = fresh ? await this.create({ name, owner }) : null
-		if (made !== null && 'failure' in made) return made
-		return this.#withPog(name, async entry => {
-			const attach = new Set(request.parts ?? ATTACH_PARTS)
-			const problem = entry.status === 'exited' ? `The container of "${name}" is gone` : attachedElsewhere(entry)
-			if (problem !== undefined) return failure(409, problem)
-			const { paths, storePath } = entry.store
-			// One that was made before has what its maker put there.
-			const lower = fresh ? { lowerStore: storePath } : {}
-			const outcome = await attachRunning({ pid: request.pid, paths, attach, ...lower })
-			if ('problem' in outcome) {
-				if (fresh) await this.remove(name)
-				return failure(422, outcome.problem)
-			}
-			entry.attached = { pid: request.pid, parts: attach }
-			entry.status = 'running'
-			const first = firstProcess(request.pid)
-			setProcess(entry, first)
-			this.save(entry)
-			this.journal.add('attached', entry, { pid: request.pid })
-			await this.watch(entry, first)
-			return { value: { done: outcome.value, left: outcome.left } }
-		})
+	attach(name: string, request: AttachRequest): Promise<Outcome<AttachReport>> {
+		return attachTo(this, name, request)
 	}
 
 	/** The first process of a container that was made with the POG in it. */
 	started(name: string, pid: number, keep: boolean): Promise<Outcome<null>> {
-		return this.#withPog(name, async entry => {
+		return this.withPog(name, async entry => {
 			setProcess(entry, pid)
 			entry.parts ??= ATTACH_PARTS
 			entry.keep = keep
@@ -323,28 +328,19 @@ export class EngineService implements PogService {
 	}
 
 	detach(name: string): Promise<Outcome<AttachReport>> {
-		return this.#withPog(name, async entry => {
-			if (entry.attached === undefined) return failure(409, `"${name}" was not mounted by "pogctl attach"`)
-			const { pid, parts } = entry.attached
-			const outcome = await detachRunning({ pid, paths: entry.store.paths, attach: parts })
-			if ('problem' in outcome) return failure(422, outcome.problem)
-			delete entry.attached
-			entry.status = 'created'
-			this.save(entry)
-			this.journal.add('detached', entry, { pid })
-			return { value: { done: outcome.value, left: outcome.left } }
-		})
+		return detachFrom(this, name)
 	}
 
 	records(name: string | null, filter: RecordFilter, signal: AbortSignal): Outcome<AsyncIterable<RecordInfo>> {
 		if (name !== null) {
-			const source = isHost(name) ? new HostLog() : this.#reader(this.table.find(name))
-			if (source === undefined) return failure(404, `No POG is named "${name}": "pogctl ls" lists them`)
+			const entry = filter.previous === true ? this.table.findPrevious(name) : this.table.find(name)
+			const source = isHost(name) ? new HostLog() : this.#reader(entry)
+			if (source === undefined) return filter.previous === true ? noEarlierLife(name) : unknownPog(name)
 			return { value: streamRecords([source], filter, signal) }
 		}
 		const wanted = filter.pogs
 		const unknown = wanted?.find(each => !isHost(each) && this.table.find(each) === undefined)
-		if (unknown !== undefined) return failure(404, `No POG is named "${unknown}": "pogctl ls" lists them`)
+		if (unknown !== undefined) return unknownPog(unknown)
 		const known = new Set<number>()
 		const fresh = (): RecordSource[] => {
 			const sources: RecordSource[] = []

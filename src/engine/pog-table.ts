@@ -2,8 +2,9 @@
  * The POG table: which log belongs to whom, and how far it has come. Ids count up from 1 and are never used again; 0 is
  * the host.
  */
+import { hostSyslog } from '../attach/host-syslog.ts'
 import { identify, type ProcessIdentity } from '../attach/process.ts'
-import type { PogInfo, PogStatus } from '../pog/info.ts'
+import type { HostSyslog, PogInfo, PogStatus } from '../pog/info.ts'
 import type { PogFigures } from '../pog/describe.ts'
 import type { AttachPart, PogSpec } from '../control/service.ts'
 import { HOST_NAME } from './host-log.ts'
@@ -11,19 +12,23 @@ import type { Store } from './store.ts'
 
 export interface TableEntry {
 	readonly id: number
-	readonly name: string
+	name: string
 	readonly containerId: string
-	readonly spec: PogSpec
+	spec: PogSpec
 	readonly ringBytes: number
 	readonly quotaBytes: number
 	status: PogStatus
-	readonly store: Store
+	store: Store
 	/** The container's first process. */
 	process?: ProcessIdentity
 	/** What of it a runtime, or `pogctl run`, has put into the container. */
 	parts?: readonly AttachPart[]
 	/** It stays when its container's first process ends: `pogctl run --keep`. */
 	keep?: boolean
+	/** What is retained of an earlier life of the container whose POG has this name now. */
+	previousOf?: string
+	/** Its container does not pay for the ring yet. */
+	chargeDue?: boolean
 	/** Of an exited one: when it is removed, in ms of the wall clock. */
 	removeAtMs?: number
 	/** The running container it was mounted in by `attach`. */
@@ -92,14 +97,28 @@ export class PogTable {
 
 	#byPrefix(prefix: string): TableEntry | undefined {
 		if (prefix.length < MIN_PREFIX) return undefined
-		const found = [...this.#byName.values()].filter(entry => entry.containerId.startsWith(prefix))
+		const found = this.#ofNow.filter(entry => entry.containerId.startsWith(prefix))
 		return found.length === 1 ? found[0] : undefined
 	}
 
-	/** The POG of a container, by its whole id. */
+	/** The POG of a container, by its whole id; of its life now. */
 	findContainer(containerId: string): TableEntry | undefined {
-		for (const entry of this.#byName.values()) if (entry.containerId === containerId) return entry
-		return undefined
+		return this.#ofNow.find(entry => entry.containerId === containerId)
+	}
+
+	get #ofNow(): TableEntry[] {
+		return [...this.#byName.values()].filter(entry => entry.previousOf === undefined)
+	}
+
+	/** What is retained of earlier lives of the POG of this name, the newest last. */
+	earlierLives(name: string): TableEntry[] {
+		const lives = [...this.#byName.values()].filter(entry => entry.previousOf === name)
+		return lives.sort((a, b) => a.id - b.id)
+	}
+
+	/** The last life before the one that this word, as for `find`, means; it may be all that is left. */
+	findPrevious(word: string): TableEntry | undefined {
+		return this.earlierLives(this.find(word)?.name ?? word).at(-1)
 	}
 
 	byId(id: number): TableEntry | undefined {
@@ -113,9 +132,18 @@ export class PogTable {
 
 	/** The whole row: the figures of the shard and what the table knows. */
 	info(entry: TableEntry, figures: PogFigures): PogInfo {
-		const { containerId, status, store } = entry
-		return { ...figures, containerId, status, paths: store.paths }
+		const { containerId, status, store, previousOf } = entry
+		const exposed = hostSyslogOfEntry(entry)
+		const seen = exposed === undefined ? {} : { hostSyslog: exposed }
+		const earlier = previousOf === undefined ? {} : { previousOf }
+		return { ...figures, containerId, status, ...earlier, ...seen, paths: store.paths }
 	}
+}
+
+/** How the container of a POG that has its kernel log from us reaches the host's all the same, as things are now. */
+function hostSyslogOfEntry({ status, process, parts, attached }: TableEntry): HostSyslog | undefined {
+	const kmsg = attached?.parts.has('kmsg') ?? parts?.includes('kmsg') ?? false
+	return status === 'running' && process !== undefined && kmsg ? hostSyslog(process.pid) : undefined
 }
 
 /** The container's first process is known; one that is gone already is none. */

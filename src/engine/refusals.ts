@@ -13,6 +13,14 @@ export function failure(status: Failure['failure']['status'], message: string): 
 	return { failure: { status, message } }
 }
 
+export function unknownPog(name: string): Failure {
+	return failure(404, `No POG is named "${name}": "pogctl ls" lists them`)
+}
+
+export function noEarlierLife(name: string): Failure {
+	return failure(404, `No earlier life of "${name}" is kept: retain and retain-count in pogs.conf say how long one is`)
+}
+
 export function nameTaken(name: string): Failure {
 	return failure(409, `The name "${name}" is taken: choose another, or remove it with "pogctl rm"`)
 }

@@ -30,6 +30,10 @@ export interface SavedPog {
 	readonly keep?: boolean
 	/** The running container that it was mounted in by `attach`. */
 	readonly attached?: { readonly pid: number; readonly parts: readonly AttachPart[] }
+	/** Of an earlier life: the name of the POG now. */
+	readonly previousOf?: string
+	/** Its container is still to pay for the ring. */
+	readonly chargeDue?: boolean
 	/** An exited one's: when it is removed, in ms of the wall clock. */
 	readonly removeAtMs?: number
 }
@@ -101,11 +105,24 @@ export function readSavedPogs(runDir: string): { name: string; saved: SavedPog |
 	return names.map(name => ({ name, saved: parse(read(`${runDir}/pogs/${name}/pog.json`), name) }))
 }
 
+const MAX_NAME_LENGTH = 64
+
+/** The name under which what is retained goes on when a container of this POG's name starts again. */
+export function earlierName(name: string, id: number): string {
+	const end = `.${id}`
+	return `${name.slice(0, MAX_NAME_LENGTH - end.length)}${end}`
+}
+
 const STATUSES: readonly unknown[] = ['created', 'running', 'exited'] satisfies PogStatus[]
 
 function parse(saved: Record<string, unknown> | undefined, name: string): SavedPog | undefined {
 	if (saved?.['format'] !== STATE_FORMAT) return undefined
 	const { spec, status, id, ringBytes, quotaBytes } = saved as Partial<SavedPog>
 	const whole = [id, ringBytes, quotaBytes].every(Number.isSafeInteger) && STATUSES.includes(status)
-	return whole && spec?.name === name ? (saved as unknown as SavedPog) : undefined
+	if (!whole || spec === undefined) return undefined
+	const pog = saved as unknown as SavedPog
+	if (spec.name === name) return pog
+	// Its directory had its new name, and the file not yet.
+	if (status !== 'exited' || earlierName(spec.name, pog.id) !== name) return undefined
+	return { ...pog, spec: { ...spec, name, hostname: spec.hostname ?? spec.name }, previousOf: spec.name }
 }

@@ -23,6 +23,7 @@ import {
 import { FdStore, type Upbringing } from './fd-store.ts'
 import { groupId, openTo, refusalOf } from './peers.ts'
 import { runHostCommand } from './host-commands.ts'
+import { KeptStarts } from './kept-starts.ts'
 import { Lifecycle } from './lifecycle.ts'
 import type { Log } from './log.ts'
 import type { ShardEvent } from './messages.ts'
@@ -160,7 +161,8 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 		import('../control/api.ts'),
 		import('./bundle-attacher.ts'),
 	])
-	const starts = new ContainerStarts(lifecycle, log)
+	const kept = new KeptStarts(runDir, !inherited.has('host'))
+	const starts = new ContainerStarts(lifecycle, kept, log)
 	const host = {
 		service,
 		lifecycle,
@@ -196,12 +198,15 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 		return opened
 	}
 	api = opened.value
+	host.bundles.resume()
 	for (const open of [openControl, openSyslogDoor, openLxcDoor]) {
 		const problem = await open(keeping, shard)
 		if (problem !== undefined) log('warn', problem)
 	}
 	giveBack(inherited, fdStore)
-	for (const entry of taken.entries) await lifecycle.resume(entry)
+	// In the order in which they ended: when there are too many the oldest go.
+	const byEnd = [...taken.entries].sort((a, b) => (a.removeAtMs ?? 0) - (b.removeAtMs ?? 0))
+	for (const entry of byEnd) await lifecycle.resume(entry)
 	fdStore.notify('READY=1')
 	// Behind READY: a container that holds us up must not keep the service from being there.
 	for (const entry of taken.cutOff) if (entry.status === 'running') void reattach(service, entry, log)
@@ -221,6 +226,7 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 				removeSyslogDoor(runDir)
 				for (const name of ['staging', 'staging-calls']) rmSync(`${runDir}/${name}`, { force: true })
 				removeLxcDoor(runDir)
+				kept.remove()
 				close(lock)
 			},
 		},

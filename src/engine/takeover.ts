@@ -84,7 +84,8 @@ export async function takeOver(
 }
 
 function entryOf(saved: SavedPog, store: Store): TableEntry {
-	const { id, spec, ringBytes, quotaBytes, status, process, parts, keep, attached, removeAtMs } = saved
+	const { id, spec, ringBytes, quotaBytes, status, process, parts, keep, attached, previousOf, chargeDue, removeAtMs } =
+		saved
 	return {
 		id,
 		name: spec.name,
@@ -98,6 +99,8 @@ function entryOf(saved: SavedPog, store: Store): TableEntry {
 		...(parts === undefined ? {} : { parts }),
 		...(keep ? { keep } : {}),
 		...(attached === undefined ? {} : { attached: { pid: attached.pid, parts: new Set(attached.parts) } }),
+		...(previousOf === undefined ? {} : { previousOf }),
+		...(chargeDue ? { chargeDue } : {}),
 		...(removeAtMs === undefined ? {} : { removeAtMs }),
 	}
 }

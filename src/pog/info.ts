@@ -8,6 +8,12 @@ import type { Diagnostic } from '../lib/diagnostic.ts'
 /** Life of a POG, in order: created, attached to a container, its container exited, removed. Id 0 is the host. */
 export type PogStatus = 'host' | 'created' | 'running' | 'exited'
 
+/**
+ * How a container that runs reaches the host's kernel log by syslog(2): with CAP_SYSLOG, which every program of its root may have; or because
+ * the host restricts nobody (kernel.dmesg_restrict=0) and no seccomp filter does.
+ */
+export type HostSyslog = 'capability' | 'unrestricted'
+
 /** Why a record, or a part of one, did not stay: one counter each, never silent. */
 export const DROP_REASONS = {
 	overwritten: 'older records made room for newer ones in the ring',
@@ -40,6 +46,10 @@ export interface PogInfo {
 	/** The container this POG belongs to, when a runtime told; else empty. */
 	containerId: string
 	status: PogStatus
+	/** Of an earlier life of a container: the name of its POG now. */
+	previousOf?: string
+	/** Left out where it cannot, or has no kernel log from us. */
+	hostSyslog?: HostSyslog
 	createdAtMs: number
 	ring: {
 		sizeBytes: number

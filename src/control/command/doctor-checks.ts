@@ -6,7 +6,9 @@
  */
 import { access, constants, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { PogInfo } from '../../pog/info.ts'
 import type { ServiceInfo } from '../service.ts'
+import { HOST_SYSLOG_WORDS } from './host-syslog-words.ts'
 import { ENGINES } from './install-engines.ts'
 import { findProgram } from './install.ts'
 
@@ -25,6 +27,7 @@ export interface DoctorContext {
 	readonly runDir: string
 	/** The service; undefined when none answers. */
 	readonly service: ServiceInfo | undefined
+	readonly pogs: readonly PogInfo[]
 }
 
 type Check = (context: DoctorContext) => Promise<CheckResult | CheckResult[]>
@@ -145,6 +148,12 @@ export const CHECKS: readonly Check[] = [
 		if (await isThere(join(runDir, 'host/ctl'))) return ok('control file', join(runDir, 'host/ctl'))
 		return missing('control file', `${runDir}/host/ctl is not there`, 'runtimes and hooks need it: restart pogshim')
 	},
+	async ({ pogs }) =>
+		pogs.flatMap(({ name, hostSyslog }): CheckResult[] => {
+			if (hostSyslog === undefined) return []
+			const { found, remedy } = HOST_SYSLOG_WORDS[hostSyslog]
+			return [{ state: 'leak', about: name, found: `syslog(2) ${found}`, remedy }]
+		}),
 	async () =>
 		PROGRAMS.map(([program, use, source, needed]) => {
 			const path = findProgram(program)

@@ -17,6 +17,7 @@ export interface LogsOptions {
 	pog?: readonly string[]
 	facility?: readonly number[]
 	severity?: number
+	previous?: boolean
 }
 
 /** Prints records, and with `follow` those still to come. */
@@ -29,6 +30,7 @@ export async function logs(context: Context, name: string | undefined, options: 
 		...(options.pog !== undefined && { pogs: options.pog }),
 		...(options.facility !== undefined && { facilities: options.facility }),
 		...(options.severity !== undefined && { severity: options.severity }),
+		...(options.previous === true && { previous: true }),
 		...(options.follow === true && { follow: true }),
 	}
 	let nameWidth: number | undefined

@@ -7,6 +7,7 @@ import { readFile } from 'node:fs/promises'
 import { DROP_REASONS, ORIGINS } from '../../pog/info.ts'
 import type { DropReason, PogInfo, PogPaths } from '../../pog/info.ts'
 import { formatSize } from '../../lib/size.ts'
+import { HOST_SYSLOG_WORDS } from './host-syslog-words.ts'
 import type { Answered } from '../client.ts'
 import type { AttachReport, AttachRequest, PogSpec, ServiceInfo } from '../service.ts'
 import { countDiagnostics, EXIT, fail, failHere, printDiagnostics, printJson, printLines } from './context.ts'
@@ -94,6 +95,9 @@ export async function list(context: Context): Promise<number> {
 		{ title: 'CONF' },
 	] as const
 	await printLines(context, renderTable(columns, answer.value.map(listRow)))
+	const exposed = answer.value.find(pog => pog.hostSyslog !== undefined)
+	if (exposed !== undefined)
+		context.err(`! syslog(2) shows the host's kernel log: "pogctl show ${exposed.name}" says why, and what helps\n`)
 	return EXIT.ok
 }
 
@@ -103,7 +107,7 @@ function listRow(pog: PogInfo): string[] {
 		String(pog.id),
 		pog.name,
 		pog.containerId === '' ? '-' : pog.containerId.slice(0, 12),
-		pog.status,
+		pog.hostSyslog === undefined ? pog.status : `${pog.status}!`,
 		`${formatSize(pog.ring.usedBytes)}/${formatSize(pog.ring.sizeBytes)}`,
 		String(pog.ring.records),
 		String(sum(pog.drops)),
@@ -144,9 +148,14 @@ export async function resize(context: Context, name: string, sizeBytes: number):
 	return EXIT.ok
 }
 
-/** Mounts a POG in a running container. What could not be mounted is told, with exit code 1. */
+/** Mounts a POG in a running container. What could not be mounted is told, with exit code 1; what stays open, as a warning. */
 export async function attach(context: Context, name: string, request: AttachRequest): Promise<number> {
-	return report(context, await context.client.call('attach', { params: { name }, body: request }), 'mounted')
+	const answer = await context.client.call('attach', { params: { name }, body: request })
+	const code = await report(context, answer, 'mounted')
+	if ('failure' in answer || answer.value.hostSyslog === undefined || context.json) return code
+	const { found, remedy } = HOST_SYSLOG_WORDS[answer.value.hostSyslog]
+	context.err(`pogctl: warning: syslog(2) ${found}\n  -> ${remedy}\n`)
+	return code
 }
 
 /** Takes a POG out of its container. */
@@ -205,6 +214,8 @@ function pogLines(pog: PogInfo): string[] {
 			['Name', pog.name],
 			['POG id', String(pog.id)],
 			['Status', pog.status],
+			...hostSyslogLines(pog),
+			...(pog.previousOf === undefined ? [] : ([['Earlier life of', pog.previousOf]] as const)),
 			['Container', pog.containerId === '' ? '-' : pog.containerId],
 			['Created', new Date(pog.createdAtMs).toISOString()],
 			['Ring', `${used}, ${ring.records} records kept of ${ring.nextSeq}`],
@@ -233,6 +244,15 @@ function pogLines(pog: PogInfo): string[] {
 		),
 		'Bind',
 		...bindLines(pog.paths),
+	]
+}
+
+function hostSyslogLines({ hostSyslog }: PogInfo): (readonly [string, string])[] {
+	if (hostSyslog === undefined) return []
+	const { found, remedy } = HOST_SYSLOG_WORDS[hostSyslog]
+	return [
+		['syslog(2)', found],
+		['', `-> ${remedy}`],
 	]
 }
 
