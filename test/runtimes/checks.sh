@@ -2,7 +2,7 @@
 # What each runtime is held to. Sourced by run.sh. check_NAME DRIVER succeeds or says on its output what it saw; containers A and B run, and
 # "${driver}_exec A SCRIPT" runs a shell in one. Every wait has a bound.
 
-checks='dmesg kmsg logger tail conf clear syslog2 rsyslog pause privileged kernel isolation restart killed frees'
+checks='dmesg kmsg logger tail conf clear syslog2 rsyslog pause privileged kernel charged isolation restart killed frees'
 
 # checks_of DRIVER: those that it can be held to; what a runtime does not have (a pause, memory limits) is no column of its own.
 checks_of() {
@@ -11,7 +11,7 @@ checks_of() {
 	workload_*) echo "$workload_checks" ;;
 	*)
 		for check in $checks; do
-			case $check in pause | privileged | kernel | restart) command -v "$1_$check" >/dev/null || continue ;; esac
+			case $check in pause | privileged | kernel | charged | restart) command -v "$1_$check" >/dev/null || continue ;; esac
 			echo "$check"
 		done
 		;;
@@ -181,6 +181,39 @@ check_kernel() {
 	! grep -e Killed -e rejected -e segfault "$mine/out-B" && ! grep -e "$tag" -e 'Call Trace' -e 'Code:' "$mine/out"
 }
 
+# The memory cgroup that is the container's own pays for the ring, and for a file of its own that it writes.
+check_charged() {
+	first=$(first_process A)
+	[ "$first" ] || { echo 'no first process'; return 1; }
+	if [ -d /sys/fs/cgroup/memory ]; then
+		group=/sys/fs/cgroup/memory$(sed -n 's/^[0-9]*:memory://p' "/proc/$first/cgroup") field=total_shmem
+	else
+		group=/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$first/cgroup") field=shmem
+	fi
+	# 256k of text, and the index of it.
+	pays "$((256 * 1024))" || return 1
+	before=$paid
+	inside A 'busybox dd if=/dev/zero of=/var/log/charged bs=1M count=2' && pays "$((before + 2 * 1024 * 1024))" || return 1
+	inside A 'busybox rm /var/log/charged'
+}
+
+# pays BYTES: the cgroup in $group pays for so many bytes of shared memory, or will soon; how many is in $paid.
+pays() {
+	tries=0
+	until paid=$(sed -n "s/^$field //p" "$group/memory.stat"); [ "${paid:-0}" -ge "$1" ]; do
+		tries=$((tries + 1))
+		[ $tries -lt 50 ] || { echo "$group pays for ${paid:-nothing} of $1 bytes"; return 1; }
+		sleep 0.1
+	done
+}
+
+# first_process A|B: the container's, by the mounts that it has.
+first_process() {
+	grep -l -s -e "[ :]$tag-$driver-$1 " /proc/[0-9]*/mountinfo | grep -o '[0-9]*' | sort -n | while read -r pid; do
+		! grep -q -s '^NSpid:.*[0-9][[:space:]]*[[:space:]]1$' "/proc/$pid/status" || echo "$pid"
+	done | head -1
+}
+
 # Nothing of A is in B or on the host, nothing of the host in either, and each file of B says what B has written.
 check_isolation() {
 	echo "<5>canary-host-$tag-$driver" >/dev/kmsg
@@ -225,9 +258,7 @@ freed() {
 
 # B's first process is killed behind the engine's back.
 check_killed() {
-	first=$(grep -l -s -e "[ :]$tag-$driver-B " /proc/[0-9]*/mountinfo | grep -o '[0-9]*' | sort -n | while read -r pid; do
-		! grep -q -s '^NSpid:.*[0-9][[:space:]]*[[:space:]]1$' "/proc/$pid/status" || echo "$pid"
-	done | head -1)
+	first=$(first_process B)
 	[ "$first" ] || { echo 'no first process'; return 1; }
 	kill -9 "$first" && freed B
 }

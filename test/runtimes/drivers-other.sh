@@ -75,6 +75,7 @@ lxc_exec() { lxc-attach -P "$work/lxc" -n "$tag-lxc-$1" --clear-env -v PATH=/bin
 lxc_pause() { lxc-freeze -P "$work/lxc" -n "$tag-lxc-$1"; }
 lxc_unpause() { lxc-unfreeze -P "$work/lxc" -n "$tag-lxc-$1"; }
 lxc_kernel() { :; }
+lxc_charged() { :; }
 lxc_restart() {
 	lxc_stop "$1"
 	lxc-start -P "$work/lxc" -n "$tag-lxc-$1"
@@ -90,16 +91,28 @@ nspawn_missing() { has systemd-nspawn; }
 nspawn_up() { mkdir "$work/nspawn"; }
 nspawn_start() {
 	cp -a "$work/rootfs" "$work/nspawn/$1"
-	systemd-nspawn -q --register=no --keep-unit --private-network -D "$work/nspawn/$1" -M "$tag-nspawn-$1" /bin/busybox sh -c "$agent" \
-		</dev/null >"$work/nspawn/log-$1" 2>&1 &
+	# With a memory cgroup of its own, as a unit would have.
+	group=$(nspawn_group "$1")
+	mkdir "$group" 2>/dev/null
+	sh -c '[ ! -d "$0" ] || echo $$ >"$0/cgroup.procs"; exec "$@"' "$group" systemd-nspawn -q --register=no --keep-unit --private-network \
+		-D "$work/nspawn/$1" -M "$tag-nspawn-$1" /bin/busybox sh -c "$agent" </dev/null >"$work/nspawn/log-$1" 2>&1 &
 	echo $! >"$work/nspawn/pid-$1"
 	POGS_RUN_DIR=$run "$top/mount/nspawn/pogs-nspawn-attach" "$tag-nspawn-$1" $!
 }
 nspawn_exec() { tell_agent "$(cat "$work/nspawn/pid-$1")" "$2"; }
 nspawn_refuses() { :; }
+nspawn_charged() { :; }
+nspawn_group() {
+	root=/sys/fs/cgroup/memory
+	[ -d $root ] || root=/sys/fs/cgroup
+	echo "$root/pogs-$tag-nspawn-$1"
+}
 nspawn_stop() { end_daemon "$(cat "$work/nspawn/pid-$1")"; }
 nspawn_down() {
-	for name in A B; do nspawn_stop $name; done
+	for name in A B; do
+		nspawn_stop $name
+		rmdir "$(nspawn_group $name)" 2>/dev/null
+	done
 	rm -rf "$work/nspawn"
 }
 

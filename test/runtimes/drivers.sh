@@ -130,6 +130,7 @@ runc_pause() { runc --root "$work/state-runc" pause "$tag-runc-$1"; }
 runc_unpause() { runc --root "$work/state-runc" resume "$tag-runc-$1"; }
 runc_privileged() { bundle_privileged runc "$@"; }
 runc_kernel() { :; }
+runc_charged() { :; }
 
 crun_missing() { has crun; }
 crun_up() { make_wrapper crun; }
@@ -141,6 +142,7 @@ crun_pause() { crun --root "$work/state-crun" pause "$tag-crun-$1"; }
 crun_unpause() { crun --root "$work/state-crun" resume "$tag-crun-$1"; }
 crun_privileged() { bundle_privileged crun "$@"; }
 crun_kernel() { :; }
+crun_charged() { :; }
 
 # --- Podman
 podman_() {
@@ -188,6 +190,7 @@ podman_runc_unpause() { podman_runtime=runc && podman_ unpause "$tag-podman_runc
 podman_runc_restart() { podman_restart_ runc "$1"; }
 podman_runc_privileged() { podman_rights runc "$@"; }
 podman_runc_kernel() { :; }
+podman_runc_charged() { :; }
 
 podman_crun_missing() { has podman && has crun; }
 podman_crun_up() { podman_prepare crun; }
@@ -200,6 +203,7 @@ podman_crun_unpause() { podman_runtime=crun && podman_ unpause "$tag-podman_crun
 podman_crun_restart() { podman_restart_ crun "$1"; }
 podman_crun_privileged() { podman_rights crun "$@"; }
 podman_crun_kernel() { :; }
+podman_crun_charged() { :; }
 
 # --- Podman without the wrapper: the hooks of hooks.d, and the CDI device
 podman_hook() { # RUNTIME
@@ -264,6 +268,7 @@ docker_pause() { docker_ pause "$tag-$1"; }
 docker_unpause() { docker_ unpause "$tag-$1"; }
 docker_restart() { docker_ stop -t 0 "$tag-$1" && docker_ start "$tag-$1"; }
 docker_kernel() { :; }
+docker_charged() { :; }
 docker_privileged() {
 	# --privileged gives every capability there is, and does not start where this machine has not all of them itself: all it has and knows, then.
 	rights='--security-opt seccomp=unconfined --device /dev/kmsg --device-cgroup-rule "a *:* rwm"'
