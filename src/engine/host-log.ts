@@ -3,7 +3,7 @@
  * Source: Documentation/ABI/testing/dev-kmsg; syslog(2) action 10.
  */
 import type { PogInfo, RecordInfo } from '../pog/info.ts'
-import { DROP_REASONS, ORIGINS } from '../pog/info.ts'
+import { DENIED_REASONS, DROP_REASONS, ORIGINS } from '../pog/info.ts'
 import { close, O_CLOEXEC, O_NONBLOCK, O_RDONLY, openPath, read } from '../sys/io.ts'
 import { allocate } from '../sys/memory.ts'
 import { kernelLogBytes } from '../sys/threads.ts'
@@ -120,6 +120,7 @@ export function describeHost(startedAtMs: number): PogInfo {
 		ring: { sizeBytes: kernelLogBytes(), usedBytes, records, nextSeq },
 		accepted: { ...zero(ORIGINS), kernel: nextSeq },
 		drops: { ...zero(Object.keys(DROP_REASONS) as (keyof typeof DROP_REASONS)[]), overwritten: nextSeq - records },
+		denied: zero(Object.keys(DENIED_REASONS) as (keyof typeof DENIED_REASONS)[]),
 		conf: { state: 'default', rules: 0, diagnostics: [] },
 		views: [],
 		paths: {

@@ -5,8 +5,8 @@
  * fixed lists of origins and reasons; never a program, a path or a container id. Values are pulled from the ledgers at each
  * scrape, nothing is counted twice.
  */
-import { DROP_REASONS, ORIGINS } from '../pog/info.ts'
-import type { DropReason, PogInfo } from '../pog/info.ts'
+import { DENIED_REASONS, DROP_REASONS, ORIGINS } from '../pog/info.ts'
+import type { DeniedReason, DropReason, PogInfo } from '../pog/info.ts'
 
 /** What is asked of the service itself; `ServiceInfo` of the control room is one. */
 export interface ServiceFacts {
@@ -48,6 +48,13 @@ export const POG_METRICS: Readonly<Record<string, PogMetric>> = {
 		help: 'Records, or parts of one, that did not stay, by reason',
 		label: 'reason',
 		samples: pog => (Object.keys(DROP_REASONS) as DropReason[]).map(reason => [reason, pog.drops[reason]] as const),
+	},
+	pogs_calls_denied_total: {
+		type: 'counter',
+		help: 'Calls that a limit of the POG denied (opens, listings, waiting reads), by reason',
+		label: 'reason',
+		samples: pog =>
+			(Object.keys(DENIED_REASONS) as DeniedReason[]).map(reason => [reason, pog.denied[reason]] as const),
 	},
 	pogs_ring_size_bytes: {
 		type: 'gauge',

@@ -4,7 +4,10 @@ import type { PogInfo } from './info.ts'
 import type { Pog } from './pog.ts'
 
 /** What the POG table adds: where it is mounted, whose it is, how far it has come. */
-export type PogFigures = Pick<PogInfo, 'id' | 'name' | 'createdAtMs' | 'ring' | 'accepted' | 'drops' | 'conf' | 'views'>
+export type PogFigures = Pick<
+	PogInfo,
+	'id' | 'name' | 'createdAtMs' | 'ring' | 'accepted' | 'drops' | 'denied' | 'conf' | 'views'
+>
 
 export function describePog(pog: Pog): PogFigures {
 	const { ring, configured } = pog
@@ -27,6 +30,7 @@ export function describePog(pog: Pog): PogFigures {
 		accepted: pog.ledger.accepted(),
 		// Sequence numbers start at 0, so the oldest retained one counts those before it.
 		drops: { ...pog.ledger.drops(), overwritten: ring.tailSeq },
+		denied: pog.ledger.denied(),
 		conf: { state: configured.state, rules: configured.rules, diagnostics: [...configured.diagnostics] },
 		views,
 	}

@@ -26,6 +26,16 @@ export const DROP_REASONS = {
 } as const
 export type DropReason = keyof typeof DROP_REASONS
 
+/** Why a call was denied: one counter each. Nothing of the log is lost by it. */
+export const DENIED_REASONS = {
+	files: 'opens beyond the open files that a container may have (ENFILE)',
+	directories: 'opens beyond the open directories that it may have (ENFILE)',
+	listings: 'listings beyond the names that open directories may hold (ENOMEM)',
+	reads: 'reads that waited longest, ended because too many wait (ENOMEM)',
+	views: 'renames of views beyond the views that it may have (ENOSPC)',
+} as const
+export type DeniedReason = keyof typeof DENIED_REASONS
+
 /** Where records came from: one counter each. */
 export const ORIGINS = ['kmsg', 'devlog', 'file', 'kernel', 'pogs', 'control'] as const
 export type Origin = (typeof ORIGINS)[number]
@@ -61,6 +71,7 @@ export interface PogInfo {
 	}
 	accepted: Record<Origin, number>
 	drops: Record<DropReason, number>
+	denied: Record<DeniedReason, number>
 	conf: {
 		/** `default`: the host's; `own`: set for this POG or by its container; `kept`: the newest text was refused, the one before is in force. */
 		state: 'default' | 'own' | 'kept'

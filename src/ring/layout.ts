@@ -55,9 +55,10 @@ export const FIELD = {
 	syslogPartial: 11,
 	/** The `unique` of the last write request that was committed. */
 	lastRequest: 12,
-	/** Ledgers: one counter an origin, then one a drop reason. */
+	/** Ledgers: one counter an origin, then one a drop reason, one a reason to deny a call. */
 	accepted: 16,
 	drops: 32,
+	denied: 48,
 } as const
 
 /** 32-bit words of a descriptor. Times and position are 64-bit floats over two words. */

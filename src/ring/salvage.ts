@@ -15,8 +15,10 @@ import { STATE } from './state-layout.ts'
 
 const MAX_SEVERITY = 7
 const MOST_CELLS = 2 ** 16
-/** Origins have so many counters in the header. */
-const ORIGINS_END = FIELD.drops - FIELD.accepted
+/** Origins have so many counters in the header, and so have the reasons of drops and denials. */
+const ORIGINS_MOST = FIELD.drops - FIELD.accepted
+/** Behind the last of the counters. */
+const COUNTERS_END = FIELD.denied + ORIGINS_MOST
 const TWO_32 = 2 ** 32
 
 /** Far more than a ring will ever count, and far enough from where numbers end that it can go on counting. */
@@ -96,7 +98,7 @@ class Salvage {
 		const bytes = lineBytes + extraBytes
 		if (words[at + DESC.seqLow] !== seq >>> 0 || !isCount(position) || bytes > this.#textBytes) return false
 		if (!isTime(floats[(at + DESC.monotonicUs) / 2]) || !isTime(floats[(at + DESC.realtimeUs) / 2])) return false
-		if (((kind >>> 8) & 0xff) > MAX_SEVERITY || ((kind >>> 16) & 0xff) >= ORIGINS_END) return false
+		if (((kind >>> 8) & 0xff) > MAX_SEVERITY || ((kind >>> 16) & 0xff) >= ORIGINS_MOST) return false
 		// One that was lost at an earlier repair.
 		if (kind >>> 24 === 0) return lineBytes === 0
 		return bytes > 0 && (shape & 0xff) + ((shape >>> 8) & 0xff) + ((shape >>> 16) & 0xff) <= lineBytes
@@ -249,9 +251,9 @@ class Salvage {
 		bound(FIELD.syslogSeq, this.#headSeq, this.#headSeq)
 		bound(FIELD.syslogPartial, this.#textBytes, 0)
 		bound(FIELD.lastRequest, MOST, 0)
-		for (let field: number = FIELD.accepted; field < FIELD.drops + ORIGINS_END; field++) bound(field, MOST, 0)
+		for (let field: number = FIELD.accepted; field < COUNTERS_END; field++) bound(field, MOST, 0)
 		// What the engine knew beside the records (`state-layout.ts`): numbers, and no more cells than a POG has handles for.
-		for (let field: number = FIELD.drops + ORIGINS_END; field < HEADER_BYTES / 8; field++)
+		for (let field: number = COUNTERS_END; field < HEADER_BYTES / 8; field++)
 			if (!isTime(floats[field])) floats[field] = 0
 		bound(STATE.moreCells, MOST_CELLS, 0)
 		this.#words[WORD.retired] = 0

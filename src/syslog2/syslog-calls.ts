@@ -298,6 +298,7 @@ export class SyslogCalls {
 		if (this.#waiting.size < before) return
 		for (const [tid, call] of this.#waiting) {
 			this.#forget(tid)
+			this.#pog.ledger.deny('reads')
 			call.from.send(call, -ENOMEM)
 			return
 		}

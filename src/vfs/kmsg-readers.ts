@@ -67,6 +67,7 @@ export class KmsgReaders {
 			// Too many to keep: the oldest one has waited long enough.
 			for (const [oldest, { sizeBytes }] of this.#waiting) {
 				this.#waiting.delete(oldest)
+				this.pog.ledger.deny('reads')
 				this.#connection.finishRead(oldest, sizeBytes, () => -ENOMEM)
 				break
 			}

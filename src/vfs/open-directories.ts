@@ -43,11 +43,14 @@ export class OpenDirectories {
 
 	/** A handle, or -ENFILE. */
 	open(): number {
-		const { journal, cells } = this.#pog
+		const { journal, cells, ledger } = this.#pog
 		const before = cells.byIndex(journal.opened)
 		if (before !== undefined && kindOf(before) === CELL_KIND.directory) return before.floats[before.at + HANDLE] ?? 0
 		const cell = this.#handles.count >= this.#limits.handles ? undefined : cells.take()
-		if (cell === undefined) return -ENFILE
+		if (cell === undefined) {
+			ledger.deny('directories')
+			return -ENFILE
+		}
 		const handle = this.#handles.add({ entries: null, cell })
 		cell.floats[cell.at + HANDLE] = handle
 		journal.opening(cell)
@@ -77,7 +80,10 @@ export class OpenDirectories {
 		directory.entries = null
 		const entries = this.#places.list(node)
 		if (typeof entries === 'number') return entries
-		if (this.#entries + entries.length > this.#limits.listedEntries) return -ENOMEM
+		if (this.#entries + entries.length > this.#limits.listedEntries) {
+			this.#pog.ledger.deny('listings')
+			return -ENOMEM
+		}
 		this.#entries += entries.length
 		directory.entries = entries
 		return 0

@@ -36,9 +36,12 @@ export class OpenFiles {
 	open(opened: Opened, make: () => OpenFile | number): number {
 		const before = this.openedBefore
 		if (before !== undefined) return tell(before, opened)
-		const { cells, journal, limits } = this.#pog
+		const { cells, journal, ledger, limits } = this.#pog
 		const cell = this.#files.count >= limits.handles ? undefined : cells.take()
-		if (cell === undefined) return -ENFILE
+		if (cell === undefined) {
+			ledger.deny('files')
+			return -ENFILE
+		}
 		const file = make()
 		if (typeof file === 'number') {
 			cells.give(cell)

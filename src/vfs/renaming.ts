@@ -98,7 +98,9 @@ export class Renaming {
 			const removed = this.#apps.remove(to, newName, false)
 			if (removed < 0) return removed
 		}
-		return this.#pog.views.rename(view, path) ? 0 : -ENOSPC
+		if (this.#pog.views.rename(view, path)) return 0
+		this.#pog.ledger.deny('views')
+		return -ENOSPC
 	}
 
 	#ontoView(target: View, from: AppNode, name: string, to: AppNode, newName: string, flags: number): number {

@@ -5,7 +5,7 @@ import type { NodeId } from '../fuse/filesystem.ts'
 import { formatDiagnostic } from '../lib/diagnostic.ts'
 import { formatSize } from '../lib/size.ts'
 import { describePog } from '../pog/describe.ts'
-import { DROP_REASONS, type DropReason } from '../pog/info.ts'
+import { DENIED_REASONS, type DeniedReason, DROP_REASONS, type DropReason } from '../pog/info.ts'
 import type { Pog } from '../pog/pog.ts'
 import { NODE } from './nodes.ts'
 
@@ -34,6 +34,7 @@ function stats(pog: Pog): string {
 	]
 	for (const [origin, count] of Object.entries(info.accepted)) rows.push([`accepted_${origin}`, count])
 	for (const [reason, count] of Object.entries(info.drops)) rows.push([`drops_${reason}`, count])
+	for (const [reason, count] of Object.entries(info.denied)) rows.push([`denied_${reason}`, count])
 	return `${rows.map(([key, value]) => `${key} ${value}`).join('\n')}\n`
 }
 
@@ -53,6 +54,9 @@ function status(pog: Pog): string {
 	for (const diagnostic of info.conf.diagnostics) lines.push(`  ${formatDiagnostic(diagnostic)}`)
 	for (const [reason, count] of Object.entries(info.drops)) {
 		if (count > 0) lines.push(`${reason}: ${count} (${DROP_REASONS[reason as DropReason]})`)
+	}
+	for (const [reason, count] of Object.entries(info.denied)) {
+		if (count > 0) lines.push(`denied, ${reason}: ${count} (${DENIED_REASONS[reason as DeniedReason]})`)
 	}
 	for (const view of info.views) lines.push(`/${view.path}: ${formatSize(view.sizeBytes)}, ${view.records} records`)
 	return `${lines.join('\n')}\n`

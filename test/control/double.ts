@@ -54,6 +54,7 @@ export function makePog(id: number, name: string, more: Partial<PogInfo> = {}): 
 		ring: { sizeBytes: 262_144, usedBytes: 0, records: 0, nextSeq: 0 },
 		accepted: { kmsg: 0, devlog: 0, file: 0, kernel: 0, pogs: 0, control: 0 },
 		drops: { overwritten: 0, truncated: 0, ratelimited: 0, refused: 0, oversized: 0, unrouted: 0, lost: 0 },
+		denied: { files: 0, directories: 0, listings: 0, reads: 0, views: 0 },
 		conf: { state: 'default', rules: 8, diagnostics: [] },
 		views: [],
 		paths: {

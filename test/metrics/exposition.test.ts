@@ -23,6 +23,7 @@ test('a scrape shows every count of a POG with its labels', async t => {
 	})
 	pog.accepted.devlog = 25
 	pog.drops.overwritten = 20
+	pog.denied.files = 4
 	const text = await createExposition(async () => ({ service, pogs: [pog] }))()
 	const wanted = [
 		'# HELP pogs_records_dropped_total Records, or parts of one, that did not stay, by reason',
@@ -31,6 +32,8 @@ test('a scrape shows every count of a POG with its labels', async t => {
 		'pogs_records_dropped_total{pog="web",reason="lost"} 0',
 		'pogs_records_accepted_total{pog="web",origin="devlog"} 25',
 		'pogs_records_accepted_total{pog="web",origin="kmsg"} 0',
+		'pogs_calls_denied_total{pog="web",reason="files"} 4',
+		'pogs_calls_denied_total{pog="web",reason="reads"} 0',
 		'# TYPE pogs_ring_used_bytes gauge',
 		'pogs_ring_size_bytes{pog="web"} 65536',
 		'pogs_ring_used_bytes{pog="web"} 1000',
@@ -74,5 +77,5 @@ test('scrapes at the same time are whole', async t => {
 	const render = createExposition(async () => ({ service, pogs }))
 	const [first, ...others] = await Promise.all([render(), render(), render()])
 	for (const other of others) t.is(other, first)
-	t.is(parse(first).size, 50 * (6 + 7 + 10) + 3)
+	t.is(parse(first).size, 50 * (6 + 7 + 5 + 10) + 3)
 })

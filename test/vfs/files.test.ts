@@ -101,6 +101,7 @@ test('a blocking read is answered by the next record, or forgotten when it is in
 		// Too many: the oldest one gives up.
 		for (const request of [21, 22, 23, 24]) t.is(tree.read(tree.open(DEV), 8192 * 3, 8192, 0, request), PENDING)
 		t.is(tree.late.get(21), -ENOMEM)
+		t.regex(tree.cat('/run/pog/stats'), /denied_reads 1\n/)
 		tree.kmsg('<13>three')
 		for (const request of [22, 23, 24]) t.is(tree.late.get(request), '13,2,5000000,-;three\n')
 	})

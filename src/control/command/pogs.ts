@@ -4,8 +4,8 @@
  * Each answers its exit code. The bind sources that `create` and `show` print are the contract with whoever starts the container.
  */
 import { readFile } from 'node:fs/promises'
-import { DROP_REASONS, ORIGINS } from '../../pog/info.ts'
-import type { DropReason, PogInfo, PogPaths } from '../../pog/info.ts'
+import { DENIED_REASONS, DROP_REASONS, ORIGINS } from '../../pog/info.ts'
+import type { DeniedReason, DropReason, PogInfo, PogPaths } from '../../pog/info.ts'
 import { formatSize } from '../../lib/size.ts'
 import { HOST_SYSLOG_WORDS } from './host-syslog-words.ts'
 import type { Answered } from '../client.ts'
@@ -237,6 +237,7 @@ function pogLines(pog: PogInfo): string[] {
 				DROP_REASONS[reason],
 			]),
 		),
+		...deniedLines(pog),
 		'Views',
 		...renderTable(
 			[{ title: '  FILE' }, { title: 'SIZE', align: 'right' }, { title: 'RECORDS', align: 'right' }],
@@ -262,4 +263,13 @@ function bindLines(paths: PogPaths): string[] {
 
 function sum(counts: Readonly<Record<string, number>>): number {
 	return Object.values(counts).reduce((total, count) => total + count, 0)
+}
+
+/** Nothing where nothing was denied, as is usual. */
+function deniedLines({ denied }: PogInfo): string[] {
+	const rows = (Object.keys(DENIED_REASONS) as DeniedReason[]).filter(reason => denied[reason] > 0)
+	if (rows.length === 0) return []
+	const columns = [{ title: '  REASON' }, { title: 'COUNT', align: 'right' }, { title: 'MEANING' }] as const
+	const cells = rows.map(reason => [`  ${reason}`, String(denied[reason]), DENIED_REASONS[reason]])
+	return ['Denied', ...renderTable(columns, cells)]
 }
