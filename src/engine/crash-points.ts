@@ -2,7 +2,8 @@
  * Points at which a test may kill the engine, to see that whoever comes after it goes on as if nothing had been.
  *
  * Only for tests: POGS_TEST_CRASH=DIRECTORY, read once when a shard starts. A file of a point's name in the directory kills the
- * process when the point is reached, and is removed before; a file `poison` kills at every record whose text has its content.
+ * process when the point is reached, and is removed before; a file `poison` kills at every record whose text has its content, `poison-call` at every
+ * syslog(2) call whose action is its content.
  * Invariant: without the variable nothing here is in any path; with it methods are replaced, so that they need not know.
  */
 import { existsSync, readFileSync, unlinkSync } from 'node:fs'
@@ -14,8 +15,10 @@ import { Cells } from '../ring/cells.ts'
 import { Journal } from '../ring/journal.ts'
 import { Ring } from '../ring/ring.ts'
 import { FileCalls } from '../sys/files.ts'
+import { ProcessMemory } from '../sys/process-memory.ts'
 import { Notifications } from '../sys/seccomp-notify.ts'
 import { DatagramBatch } from '../sys/sockets.ts'
+import { CallJournal } from '../syslog2/call-journal.ts'
 import { OpenFile } from '../vfs/open-file.ts'
 
 type Method = (this: unknown, ...given: never[]) => unknown
@@ -38,8 +41,6 @@ const POINTS: readonly Point[] = [
 	['receive', DatagramBatch.prototype, 'receive'],
 	['datagram', Staging.prototype, 'begin'],
 	['datagrams', Staging.prototype, 'end'],
-	['call', Notifications.prototype, 'receive'],
-	['answer', Notifications.prototype, 'send'],
 	['rename', FileCalls.prototype, 'rename'],
 	['unlink', FileCalls.prototype, 'unlink'],
 	['mkdir', FileCalls.prototype, 'mkdir'],
@@ -49,8 +50,25 @@ const POINTS: readonly Point[] = [
 	['chown', FileCalls.prototype, 'chown'],
 ]
 
-/** Names of all points. */
-export const CRASH_POINTS: readonly string[] = POINTS.flatMap(([name]) => [`${name}-before`, `${name}-after`])
+/** Of system calls, which no request and no message gets to. */
+const CALL_POINTS: readonly Point[] = [
+	['call', CallJournal.prototype, 'receive'],
+	['notification', Notifications.prototype, 'receive'],
+	['valid', Notifications.prototype, 'isValid'],
+	['deliver', ProcessMemory.prototype, 'write'],
+	['journal', CallJournal.prototype, 'send'],
+	['answer', Notifications.prototype, 'send'],
+	['settle', CallJournal.prototype, 'settled'],
+	['forget', Notifications.prototype, 'forget'],
+	['take-call-cell', Cells.prototype, 'take'],
+	['give-call-cell', Cells.prototype, 'give'],
+]
+
+const namesOf = (points: readonly Point[]): string[] => points.flatMap(([name]) => [`${name}-before`, `${name}-after`])
+
+/** Names of all points, but for those of system calls. */
+export const CRASH_POINTS: readonly string[] = namesOf(POINTS)
+export const CALL_CRASH_POINTS: readonly string[] = namesOf(CALL_POINTS)
 
 /** Makes every point one. */
 export function installCrashPoints(directory: string): void {
@@ -60,7 +78,7 @@ export function installCrashPoints(directory: string): void {
 		unlinkSync(token)
 		die()
 	}
-	for (const [name, prototype, method] of POINTS) {
+	for (const [name, prototype, method] of [...POINTS, ...CALL_POINTS]) {
 		replace(prototype, method, run => {
 			here(`${name}-before`)
 			const answer = run()
@@ -68,6 +86,13 @@ export function installCrashPoints(directory: string): void {
 			return answer
 		})
 	}
+	// The first argument is the action; what is refused is not asked for it.
+	replace(Notifications.prototype, 'intArgument', (run, index) => {
+		const action = run()
+		const token = `${directory}/poison-call`
+		if (index === 0 && existsSync(token) && readFileSync(token, 'latin1') === String(action)) die()
+		return action
+	})
 	for (const method of ['logKmsg', 'logDatagram'] as const) {
 		replace(Pog.prototype, method, (run, bytes, start, end) => {
 			const token = `${directory}/poison`
