@@ -7,10 +7,14 @@
 import { linkSync, mkdirSync, mkdtempSync, rmdirSync, rmSync } from 'node:fs'
 import { lxcSocketPath, seccompSocketPath } from '../attach/container-process.ts'
 import { apiSocketPath, socketPathProblem } from '../control/calls.ts'
+import { featuresOf } from '../fuse/negotiate.ts'
 import { errnoName } from '../lib/errno.ts'
+import { close } from '../sys/io.ts'
 import { mountFuse, unmount } from '../sys/mount.ts'
 import { listenPackets, listenStream } from '../sys/seccomp-socket.ts'
-import type { FdStore, Inherited } from './fd-store.ts'
+import type { Inherited } from '../sys/upbringing.ts'
+import type { FdStore } from './fd-store.ts'
+import { keptHandshake } from './kept-state.ts'
 import { openTo } from './peers.ts'
 import type { ShardClient } from './shard-client.ts'
 import { claim } from './takeover.ts'
@@ -103,7 +107,13 @@ export async function openControl(
 	shard: ShardClient,
 ): Promise<string | undefined> {
 	const target = `${runDir}/host`
-	const kept = claim(inherited, 'host')
+	let kept = claim(inherited, 'host')
+	if (kept >= 0 && !sendsAgain(runDir)) {
+		// Commands that were on their way would wait for ever; so they fail, and come to the new one.
+		close(kept)
+		fdStore.forget('host')
+		kept = -1
+	}
 	let fuseFd = kept
 	if (kept < 0) {
 		closeControl(runDir)
@@ -116,6 +126,12 @@ export async function openControl(
 	}
 	const served = await shard.ask('serveControl', { fuseFd, revive: kept >= 0, storePath: runDir })
 	return 'error' in served ? served.error : undefined
+}
+
+/** Whether the kernel sends again, on the control file's connection, what an earlier engine took. */
+function sendsAgain(runDir: string): boolean {
+	const { negotiated } = keptHandshake(runDir)
+	return negotiated === undefined || featuresOf(negotiated).resend
 }
 
 export function closeControl(runDir: string): void {

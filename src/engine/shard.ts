@@ -10,6 +10,7 @@ import { Workspace } from '../fuse/workspace.ts'
 import { systemClock } from '../lib/clock.ts'
 import { describePog, type PogFigures } from '../pog/describe.ts'
 import { DEFAULT_LIMITS } from '../pog/limits.ts'
+import { onChange } from '../lib/changes.ts'
 import { errnoName } from '../lib/errno.ts'
 import { close, read } from '../sys/io.ts'
 import { allocate } from '../sys/memory.ts'
@@ -34,6 +35,7 @@ import { FdStore } from './fd-store.ts'
 import { keptHandshake, stagingMemory } from './kept-state.ts'
 import type { Connect } from './link.ts'
 import { LxcDoor } from './lxc-door.ts'
+import { lacksResend, withheldFlags } from './old-kernels.ts'
 import { KernelNews } from './kernel-news.ts'
 import type { Loop } from './reactor.ts'
 import { backingCalls, READ_SCRATCH_BYTES, ServedPog } from './served-pog.ts'
@@ -60,8 +62,11 @@ export class Shard {
 	readonly #context: ShardContext
 	readonly #wake = allocate(8)
 	readonly #handlers: Handlers
-	readonly #workspace = new Workspace()
+	readonly #workspace: Workspace
 	readonly #news: KernelNews
+	readonly #tellNegotiated = onChange((protocol: string, features: Record<string, string | number | boolean>) =>
+		this.#tell({ event: 'negotiated', protocol, features }),
+	)
 	#control: ControlTree | null = null
 	/** The last number that a seccomp listener got for its name; an earlier engine's count on. */
 	#listeners = 0
@@ -70,6 +75,8 @@ export class Shard {
 	constructor(port: MessagePort, data: ShardData, loop: Loop, connect?: Connect) {
 		this.#port = port
 		this.#reactor = loop
+		const requestPath = data.stagingPath !== null && lacksResend() ? `${data.stagingPath}-request` : null
+		this.#workspace = new Workspace({}, sizeBytes => stagingMemory(requestPath, sizeBytes))
 		const limits = DEFAULT_LIMITS
 		this.#context = {
 			limits,
@@ -89,12 +96,7 @@ export class Shard {
 			nudge: endpoint => this.#reactor.nudge(endpoint),
 			connect: (request, tree, onGone) => {
 				if (connect !== undefined) return connect(request, tree, fault => this.#report(request.name, fault), onGone)
-				const session = this.#newSession(
-					request,
-					tree,
-					(protocol, features) => this.#tell({ event: 'negotiated', protocol, features }),
-					tree.journal,
-				)
+				const session = this.#newSession(request, tree, this.#tellNegotiated, tree.journal)
 				if (request.resume) this.#resume(request.name, tree, session)
 				const { fuseFd } = request
 				const endpoint = { fd: fuseFd, turn: (units: number) => session.serve(units), over: onGone }
@@ -129,7 +131,7 @@ export class Shard {
 			onNegotiated(`7.${minor}`, { passthrough, resend, maxWriteBytes })
 		const session = new Session(fuseFd, tree, {
 			workspace: this.#workspace,
-			withheld: this.#context.policy.passthrough === false ? ['FUSE_PASSTHROUGH'] : [],
+			withheld: withheldFlags(this.#context.policy),
 			journal,
 			onNegotiated: tell,
 			log: fault => this.#report(name, fault),

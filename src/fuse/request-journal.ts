@@ -32,8 +32,13 @@ export interface RequestJournal {
 	waits(request: RequestId): void
 	/** has it, */
 	answered(request: RequestId): void
-	/** and these an earlier process took and never answered; what to answer them, negative. */
-	abandoned(): Iterable<readonly [request: RequestId, errno: number]>
+	/** requests are being taken from the kernel, into memory that survives the process, or no more; */
+	taking(begins: boolean): void
+	/**
+	 * and these an earlier process took and never answered; what to answer them, negative. `taken`: the one that lies in that
+	 * memory, by whatever connection it came; 0 for none.
+	 */
+	abandoned(taken: RequestId): Iterable<readonly [request: RequestId, errno: number]>
 }
 
 const NOTHING = (): void => {}
@@ -49,5 +54,6 @@ export const NO_JOURNAL: RequestJournal = {
 	refused: NOTHING,
 	waits: NOTHING,
 	answered: NOTHING,
+	taking: NOTHING,
 	abandoned: () => [],
 }

@@ -48,6 +48,16 @@ export class Request {
 		return requestId(this.uniqueLow, this.uniqueHigh)
 	}
 
+	/** What lies in the buffer, accepted or not. */
+	get lying(): RequestId {
+		return requestId(this.words[2] ?? 0, this.words[3] ?? 0)
+	}
+
+	/** Nothing lies in the buffer. */
+	clear(): void {
+		this.words.fill(0, 0, ARGUMENT_AT / 4)
+	}
+
 	/** The kernel sends this request again, because an earlier reader of the device died with it. */
 	get resent(): boolean {
 		return (this.uniqueHigh & FUSE_UNIQUE_RESEND_HIGH) !== 0

@@ -139,6 +139,15 @@ export class Session implements Connection, Protocol {
 	 */
 	serve(maxRequests: number): number {
 		if (this.#gone !== 0) return this.#gone
+		if (this.#features.resend) return this.#take(maxRequests)
+		this.#workspace.request.clear()
+		this.#journal.taking(true)
+		const served = this.#take(maxRequests)
+		this.#journal.taking(false)
+		return served
+	}
+
+	#take(maxRequests: number): number {
 		const { memory } = this.#workspace.request
 		const { address } = memory
 		const size = memory.bytes.byteLength
@@ -170,11 +179,12 @@ export class Session implements Connection, Protocol {
 		// An earlier process that had not come to the handshake has taken that at most, and every kernel that has RESEND knows it.
 		const able = this.#features.resend || this.#features.minor === 0
 		if (!able || this.resend() < 0) {
-			for (const [request, errno] of this.#journal.abandoned()) this.#giveUp(request, errno)
+			for (const [request, errno] of this.#journal.abandoned(this.#workspace.left))
+				this.#workspace.late.sendStruct(this.fd, request % 2 ** 32, Math.floor(request / 2 ** 32), errno, 0)
 			return -EOPNOTSUPP
 		}
 		const { bytes } = this.#workspace.request.memory
-		// Looked at as a whole first: what the process died with has to come before what would overwrite its traces.
+		// As a whole first: what the process died with has to come before what would overwrite its traces.
 		const waiting = takeResent(this.fd, this.#workspace.request)
 		const { rank } = this.#journal.resent
 		waiting.sort((a, b) => rank(a.request) - rank(b.request) || a.request - b.request)
@@ -184,17 +194,6 @@ export class Session implements Connection, Protocol {
 			if (this.#gone !== 0) break
 		}
 		return 0
-	}
-
-	#wait({ id, uniqueHigh }: Request): void {
-		this.#pending.set(id, uniqueHigh)
-		if (!this.#features.resend) this.#journal.waits(id)
-	}
-
-	/** Ends a request of an earlier process that nobody will finish. */
-	#giveUp(request: RequestId, errno: number): void {
-		const high = Math.floor(request / 2 ** 32)
-		this.#workspace.late.sendStruct(this.fd, request % 2 ** 32, high, errno, 0)
 	}
 
 	finishRead(request: RequestId, sizeBytes: number, fill: (reply: ReadReply) => number): void {
@@ -211,12 +210,13 @@ export class Session implements Connection, Protocol {
 		}
 		if (outcome === PENDING) return
 		this.#pending.delete(request)
-		if (!this.#features.resend) this.#journal.answered(request)
 		// Stored in a 32-bit word, the request's number is the lower half of `unique`.
 		const sent =
 			outcome < 0
 				? late.sendStruct(this.fd, request, uniqueHigh, outcome, 0)
 				: late.sendData(this.fd, request, uniqueHigh)
+		// Not before: a process that dies in between would leave the reader waiting for ever.
+		if (!this.#features.resend) this.#journal.answered(request)
 		if (sent < 0) this.#refused(sent, 'FUSE_READ', 0)
 	}
 
@@ -281,9 +281,9 @@ export class Session implements Connection, Protocol {
 		const uniqueHigh = this.#pending.get(request)
 		if (uniqueHigh === undefined || this.#filesystem.goesOn?.(request)) return
 		this.#pending.delete(request)
-		if (!this.#features.resend) this.#journal.answered(request)
 		this.counters.interrupted++
 		const sent = this.#workspace.late.sendStruct(this.fd, request, uniqueHigh, -EINTR, 0)
+		if (!this.#features.resend) this.#journal.answered(request)
 		if (sent < 0) this.#refused(sent, 'FUSE_INTERRUPT', 0)
 		this.#filesystem.interrupted(request)
 	}
@@ -350,9 +350,11 @@ export class Session implements Connection, Protocol {
 		}
 		try {
 			const outcome = operation.handle(this.#workspace, this.#filesystem, this)
-			if (outcome === PENDING) this.#wait(request)
-			// The kernel takes errno 1 to 511 and refuses the whole reply otherwise.
-			else if (!(outcome >= -MAX_ERRNO)) throw new RangeError(`Outcome ${outcome} is no errno`)
+			if (outcome === PENDING) {
+				this.#pending.set(request.id, request.uniqueHigh)
+				if (!this.#features.resend) this.#journal.waits(request.id)
+				// The kernel takes errno 1 to 511 and refuses the whole reply otherwise.
+			} else if (!(outcome >= -MAX_ERRNO)) throw new RangeError(`Outcome ${outcome} is no errno`)
 			return outcome
 		} catch (cause) {
 			const { name } = operation

@@ -35,7 +35,7 @@ import {
 	FUSE_RENAME_IN,
 	FUSE_SETATTR_IN,
 } from './abi.ts'
-import type { Attr, AttrChange, Entry, Opened, ReadRequest, StatFs, WriteRequest } from './filesystem.ts'
+import type { Attr, AttrChange, Entry, Opened, ReadRequest, RequestId, StatFs, WriteRequest } from './filesystem.ts'
 import { ReadIn } from './hot.ts'
 import { BODY_AT, Reply, type ReplyLimits } from './reply.ts'
 import { ARGUMENT_AT, Request } from './request.ts'
@@ -88,11 +88,15 @@ export class Workspace {
 	readonly write: WriteRequest
 	readonly #buffer: Memory
 
-	/** Throws only when the machine is out of memory. */
-	constructor(limits: Partial<WorkspaceLimits> = {}) {
+	/** The request that an earlier process took last, where requests are read into memory that outlives it; 0 for none. */
+	readonly left: RequestId
+
+	/** Throws only when the machine is out of memory. `room` makes the memory that requests are read into. */
+	constructor(limits: Partial<WorkspaceLimits> = {}, room: (sizeBytes: number) => Memory = allocate) {
 		this.limits = { ...DEFAULT_LIMITS, ...limits }
-		this.#buffer = allocate(FUSE_HEADROOM_BYTES + this.limits.maxWriteBytes)
+		this.#buffer = room(FUSE_HEADROOM_BYTES + this.limits.maxWriteBytes)
 		this.request = new Request(this.#buffer)
+		this.left = this.request.lying
 		this.reply = new Reply(this.limits)
 		this.late = new Reply(this.limits)
 		this.notice = new Reply({ ...this.limits, maxBodyBytes: NOTICE_BYTES, maxSpans: 2 })

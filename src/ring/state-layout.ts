@@ -50,6 +50,8 @@ export const STATE = {
 
 	/** Cells in the file beside the ring. */
 	moreCells: 96,
+	/** Requests of this connection are being read from the kernel, which does not send them again. */
+	taking: 97,
 } as const
 
 /** How far a request is. */

@@ -79,14 +79,22 @@ export class TreeJournal implements RequestJournal {
 		if (cell !== undefined) this.#pog.cells.give(cell)
 	}
 
-	abandoned(): Iterable<readonly [request: RequestId, errno: number]> {
-		const { cells, journal } = this.#pog
-		const left: [RequestId, number][] = journal.left === 0 ? [] : [[journal.left, -EIO]]
+	taking(begins: boolean): void {
+		this.#pog.ring.floats[STATE.taking] = begins ? 1 : 0
+	}
+
+	abandoned(taken: RequestId): Iterable<readonly [request: RequestId, errno: number]> {
+		const { cells, journal, ring } = this.#pog
+		const left: [RequestId, number][] = []
 		for (const cell of cells) {
 			if (kindOf(cell) !== CELL_KIND.waitingRead) continue
 			left.push([cell.floats[cell.at + REQUEST] ?? 0, -EINTR])
 			cells.give(cell)
 		}
+		// Of two answers to the same one the kernel takes the first.
+		if (journal.left !== 0) left.push([journal.left, -EIO])
+		if (ring.floats[STATE.taking] === 1 && taken !== 0) left.push([taken, -EIO])
+		ring.floats[STATE.taking] = 0
 		return left
 	}
 }

@@ -6,6 +6,7 @@ import { NO_JOURNAL, type RequestJournal } from '../../src/fuse/request-journal.
 import type { Negotiated } from '../../src/fuse/negotiate.ts'
 import { Session } from '../../src/fuse/session.ts'
 import { Workspace } from '../../src/fuse/workspace.ts'
+import { allocate } from '../../src/sys/memory.ts'
 import { openDevice } from './device.ts'
 import { record } from './recorder.ts'
 
@@ -92,4 +93,27 @@ test('a kernel that sends nothing again is not asked to: reads that waited end, 
 		[7, -EIO, 16],
 		[9, -EINTR, 16],
 	])
+})
+
+test('what was taken from such a kernel and not even looked at is known to the next process', t => {
+	const memory = allocate(2 << 20)
+	const first = new Workspace({}, () => memory)
+	t.is(first.left, 0)
+	const device = openDevice()
+	device.send(requestOf('lookup', 33, false))
+	const said: string[] = []
+	const session = new Session(device.fd, record().filesystem, {
+		workspace: first,
+		log: () => {},
+		negotiated: { ...HAS_RESEND, minor: 39, flags2: 0 },
+		journal: {
+			...NO_JOURNAL,
+			taking: begins => said.push(`${begins}`),
+			begin: request => said.push(`begins ${request}`),
+		},
+	})
+	t.is(session.serve(8), 1)
+	t.deepEqual(said, ['true', 'begins 33', 'false'])
+	t.is(new Workspace({}, () => memory).left, 33)
+	device.close()
 })

@@ -48,6 +48,12 @@ const KEEPERS: Readonly<Record<string, CheckResult>> = {
 	none: note('keeper', 'none: mounts end with the engine', 'start pogshim without --engine, or by its systemd unit'),
 }
 
+const NO_RESEND = note(
+	'  resend',
+	'false: when the engine dies, reads that wait end with EINTR, the call being carried out with EIO',
+	'Linux 6.9 or later sends them again (FUSE_HAS_RESEND), and nobody notices but by a pause',
+)
+
 /** In the order they are told: the kernel, the service, programs, engines. */
 export const CHECKS: readonly Check[] = [
 	async () => {
@@ -140,7 +146,9 @@ export const CHECKS: readonly Check[] = [
 		return [
 			ok('service', `pogshim ${service.version}, process ${service.engine.pid}, ${service.pogs} POGs`),
 			KEEPERS[String(keeper)] ?? note('keeper', 'not told', 'upgrade pogshim: pogctl upgrade'),
-			...Object.entries(features).map(([feature, value]) => ok(`  ${feature}`, String(value))),
+			...Object.entries(features).map(([feature, value]) =>
+				feature === 'resend' && value === false ? NO_RESEND : ok(`  ${feature}`, String(value)),
+			),
 		]
 	},
 	async ({ service, runDir }) => {
