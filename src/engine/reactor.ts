@@ -104,15 +104,20 @@ export class Reactor implements Loop {
 	#patientWorkedMs = Number.NEGATIVE_INFINITY
 	#patientCameLately = false
 	#restsUntilMs = 0
-	/** performance.now() at the end of the last turn. */
+	/** The clock at the end of the last turn. */
 	#nowMs = 0
 	readonly #onContended: () => void
-	/** Due times are milliseconds of performance.now(). */
+	readonly #now: () => number
+	/** Due times are of the clock. */
 	readonly #timers: { everyMs: number; dueMs: number; run: () => void }[] = []
 
-	/** `onContended`: told now and then while several accounts have work at once. */
-	constructor(onContended: () => void = () => {}) {
+	/**
+	 * `onContended`: told now and then while several accounts have work at once. `now`: the clock, in milliseconds; only tests have
+	 * another, on which the outcome does not depend on how busy the machine is.
+	 */
+	constructor(onContended: () => void = () => {}, now = () => performance.now()) {
 		this.#onContended = onContended
+		this.#now = now
 		const added = this.#epoll.add(this.#patient.fd, EPOLLIN, PATIENT_KEY)
 		if (added < 0) throw new Error(`Cannot watch an epoll instance: errno ${-added}`)
 	}
@@ -147,7 +152,7 @@ export class Reactor implements Loop {
 	}
 
 	every(everyMs: number, run: () => void): void {
-		this.#timers.push({ everyMs, dueMs: performance.now() + everyMs, run })
+		this.#timers.push({ everyMs, dueMs: this.#now() + everyMs, run })
 	}
 
 	stop(): void {
@@ -160,7 +165,7 @@ export class Reactor implements Loop {
 			const slept = this.#warm.length === 0
 			const ready = this.#epoll.wait(slept ? this.#untilTimer() : 0)
 			if (slept) this.#wake()
-			this.#nowMs = performance.now()
+			this.#nowMs = this.#now()
 			if (this.#restsUntilMs > 0 && (ready > 0 || this.#restsUntilMs <= this.#nowMs)) this.#rouse()
 			for (let i = 0; i < ready; i++) {
 				const key = this.#epoll.key(i)
@@ -188,7 +193,7 @@ export class Reactor implements Loop {
 		let due = Number.POSITIVE_INFINITY
 		for (const timer of this.#timers) due = Math.min(due, timer.dueMs)
 		if (this.#restsUntilMs > 0) due = Math.min(due, this.#restsUntilMs)
-		return due === Number.POSITIVE_INFINITY ? -1 : Math.max(0, Math.ceil(due - performance.now()))
+		return due === Number.POSITIVE_INFINITY ? -1 : Math.max(0, Math.ceil(due - this.#now()))
 	}
 
 	#runTimers(): void {
@@ -288,7 +293,7 @@ export class Reactor implements Loop {
 		const units = Math.min(MAX_UNITS, Math.max(1, Math.floor(TURN_MS / seat.unitMs)))
 		const done = endpoint.turn(units)
 		const beganMs = this.#nowMs
-		this.#nowMs = performance.now()
+		this.#nowMs = this.#now()
 		const tookMs = this.#nowMs - beganMs
 		if (done > 0) {
 			this.#turns.charge(account, tookMs)

@@ -5,6 +5,9 @@ import { Account } from '../../src/engine/turns.ts'
 import { close, EFD_CLOEXEC, EFD_NONBLOCK, eventfd, read, write } from '../../src/sys/io.ts'
 import { allocate } from '../../src/sys/memory.ts'
 
+/** Of the clock, a look: turns take one, as those of a machine that has nothing else to do. */
+const STEP_MS = 0.05
+
 /** An endpoint whose work is what was added to an eventfd; it remembers how much came with each turn that had some. */
 function counter(patient: boolean, onTurn: () => void = () => {}) {
 	const fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
@@ -24,9 +27,15 @@ function counter(patient: boolean, onTurn: () => void = () => {}) {
 	return { endpoint: { fd, patient, turn, over: () => {} }, feed, came, total: () => came.reduce((a, b) => a + b, 0) }
 }
 
+/** A clock that goes on by each look at it: what the loop finds does not depend on how long it was held up. */
+function steps(): () => number {
+	let nowMs = 0
+	return () => (nowMs += STEP_MS)
+}
+
 test('reactor leaves a patient endpoint alone between turns, others never, and nothing of either is missed', t => {
 	const [patient, prompt] = [counter(true), counter(false)]
-	const reactor = new Reactor()
+	const reactor = new Reactor(undefined, steps())
 	reactor.add(patient.endpoint)
 	reactor.add(prompt.endpoint)
 	let fed = 0
