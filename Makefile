@@ -139,7 +139,7 @@ bench: build ## figures against other daemons, one table (BENCH_FLAGS="--only fu
 
 .PHONY: kill-test
 kill-test: build ## kills the engine under load, 200 times: nobody may notice but by a pause (root; KILLS=50 POGS=10)
-	@KILLS=$${KILLS:-200} POGS=$${POGS:-20} POGS_TEST_CRASH_POINTS=all POGS_TEST_DIST=1 npx ava --config ava.e2e.config.js --timeout 30m test/e2e/revival-load.test.ts test/e2e/revival.test.ts
+	@KILLS=$${KILLS:-200} POGS=$${POGS:-20} sh test/kill-test.sh
 
 .PHONY: hostile
 hostile: build ## four hostile containers at once, and what a fifth one notices (root; HOSTILE_FLAGS="5 names opens")

@@ -10,7 +10,8 @@ import { acceptedOptions } from './accepted-options.ts'
 const EXIT_FAILED = 1
 
 const argv = process.argv.slice(2)
-const takesOver = Number(process.env['LISTEN_FDS'] ?? 0) > 0
+const standsBy = process.env['POGS_STANDBY'] !== undefined
+const takesOver = standsBy || Number(process.env['LISTEN_FDS'] ?? 0) > 0
 const options = takesOver ? acceptedOptions(argv, process.env) : (await import('./pogshim-words.ts')).parseWords(argv)
 const program = process.env['POGS_PROGRAM'] ?? process.argv[1] ?? ''
 delete process.env['POGS_PROGRAM']
@@ -26,17 +27,19 @@ if (options.checkState === true) {
 raiseMainThread()
 const shardThread = takesOver && options.transport === 'kernel' ? startShardThread() : undefined
 
-const { takeUpbringing } = await import('../engine/fd-store.ts')
+const { afterDeath, receiveUpbringing } = await import('../engine/standby.ts')
 const { stderrLog } = await import('../engine/log.ts')
 const { serve } = await import('../engine/serve.ts')
 
 const log = stderrLog()
+const phases = new Map<string, number>()
 let service: Service | undefined
 let asked: NodeJS.Signals | undefined
 let stopping = false
 // Before there is anything to give back: a signal in the middle of the start waits for its end.
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, stop)
 
+const upbringing = await receiveUpbringing(process.env, phases)
 const started = await serve({
 	...options,
 	log,
@@ -44,7 +47,8 @@ const started = await serve({
 	leader: Number(keeper ?? process.pid),
 	program,
 	onReplaced: () => process.exit(0),
-	upbringing: takeUpbringing(process.env, process.pid),
+	upbringing,
+	phases,
 	onFatal(cause) {
 		log('error', 'the data plane ended', { cause: String(cause instanceof Error ? cause.stack : cause) })
 		process.exit(EXIT_FAILED)
@@ -56,7 +60,7 @@ if ('problem' in started) {
 }
 service = started.value
 if (!takesOver) process.stdout.write(`pogshim ready run-dir=${options.runDir} pid=${keeper ?? process.pid}\n`)
-else log('info', 'took over', { restarts: service.restarts, pid: process.pid })
+else log('info', 'took over', { restarts: service.restarts, pid: process.pid, ...afterDeath(phases) })
 
 if (asked !== undefined) stop(asked)
 

@@ -18,7 +18,10 @@ export function parseWords(argv: readonly string[]): EngineOptions {
 				.choices(TRANSPORTS)
 				.default('kernel'),
 		)
-		.option('--engine', 'serve without a keeper of our own: for service managers that keep descriptors (systemd)')
+		.option(
+			'--engine',
+			'serve without a keeper of our own: for who keeps the descriptors as systemd does, and starts it again',
+		)
 		.option('--check-state', 'say whether this version could take over from the one that runs, and end')
 		.addHelpText('after', '\nStop it with SIGTERM or ^C. "pogctl --help" tells what to do with it.')
 		.exitOverride(error => process.exit(error.exitCode === 0 ? 0 : EXIT_USAGE))

@@ -2,7 +2,7 @@
 /**
  * pogshim: the daemon. Serves private logs until SIGTERM or SIGINT, then gives back everything.
  *
- * By itself it is a keeper with an engine as its child; where something else keeps descriptors (systemd), the engine alone.
+ * It is a keeper with an engine as its child; under systemd, which keeps a copy of what the keeper has, as well.
  * Exit codes: 0 stopped as asked; 1 it could not start, or the data plane failed; 2 wrong usage.
  */
 import { existsSync, realpathSync } from 'node:fs'
@@ -10,15 +10,13 @@ import { dirname, extname, join } from 'node:path'
 
 const [, program = '', ...args] = process.argv
 const { env } = process
-/** systemd 254 and later say how many descriptors they would keep; for older ones the unit says --engine. */
-const kept = env['NOTIFY_SOCKET'] !== undefined && Number(env['FDSTORE'] ?? 0) > 0
 /**
  * In MB. V8 lets it grow to three times 16: what the engine leaves behind while it makes a thousand POGs, 10 KB each, would stay
  * in memory for as long as they are idle. (The shard's thread has a bound of its own.)
  */
 const YOUNG_GENERATION = '--max-semi-space-size=2'
 
-if (kept || args.includes('--engine') || args.includes('--check-state')) await import('./engine.ts')
+if (args.includes('--engine') || args.includes('--check-state')) await import('./engine.ts')
 else {
 	const { keep } = await import('../keeper/keep.ts')
 	const { stderrLog } = await import('../engine/log.ts')

@@ -11,12 +11,10 @@
  * nobody to keep them (NOTIFY_SOCKET is not set) everything here does nothing.
  */
 import { errnoName } from '../lib/errno.ts'
-import { connectNotifySocket, NotifyMessages, setCloseOnExec } from '../sys/notify-socket.ts'
+import { connectNotifySocket, NotifyMessages } from '../sys/notify-socket.ts'
 
 /** A keeper that does not listen for so long is gone, or stopped. */
 const SEND_TIMEOUT_MS = 2_000
-/** The first descriptor that is passed on: SD_LISTEN_FDS_START. */
-const FIRST_FD = 3
 
 /** One for each thread that keeps something. */
 export class FdStore {
@@ -49,45 +47,9 @@ export class FdStore {
 		this.#send(text)
 	}
 
-	#send(text: string, fd?: number): void {
+	#send(text: string, ...descriptors: readonly number[]): void {
 		if (this.#fd < 0) return
-		const sent = this.#messages?.send(this.#fd, text, fd) ?? 0
+		const sent = this.#messages?.send(this.#fd, text, ...descriptors) ?? 0
 		if (sent < 0) this.#complain(`The keeper does not take "${text.split('\n', 2).join(' ')}": ${errnoName(sent)}`)
 	}
-}
-
-/** What an earlier engine left for this one, each descriptor once. */
-export type Inherited = Map<string, number>
-
-/** What the keeper gave this process, in its environment, which is cleared of it: programs we start are not meant. */
-export interface Upbringing {
-	readonly inherited: Inherited
-	readonly notifySocket: string | null
-	/** How often a sign of life is expected; 0 for never. */
-	readonly watchdogUs: number
-}
-
-/** Reads and clears the variables of sd_listen_fds(3), sd_notify(3), sd_watchdog_enabled(3). */
-export function takeUpbringing(environment: NodeJS.ProcessEnv, pid: number): Upbringing {
-	const take = (name: string): string => {
-		const value = environment[name] ?? ''
-		delete environment[name]
-		return value
-	}
-	const inherited: Inherited = new Map()
-	const [forPid, count, names] = [take('LISTEN_PID'), take('LISTEN_FDS'), take('LISTEN_FDNAMES')]
-	if (forPid === String(pid) && /^\d{1,6}$/.test(count)) {
-		const named = names.split(':')
-		for (let i = 0; i < Number(count); i++) {
-			const name = named[i] ?? ''
-			setCloseOnExec(FIRST_FD + i)
-			// The later one under a name is the one in use.
-			if (name !== '') inherited.set(name, FIRST_FD + i)
-		}
-	}
-	const notifySocket = take('NOTIFY_SOCKET')
-	const watchdogPid = take('WATCHDOG_PID')
-	const watchdog = take('WATCHDOG_USEC')
-	const ours = (watchdogPid === '' || watchdogPid === String(pid)) && /^\d{1,15}$/.test(watchdog)
-	return { inherited, notifySocket: notifySocket === '' ? null : notifySocket, watchdogUs: ours ? Number(watchdog) : 0 }
 }

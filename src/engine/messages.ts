@@ -105,6 +105,8 @@ export interface ShardData {
 	transport: Transport
 	/** The process that was started as the service. */
 	leader: number
+	/** Containers wait: the engine before has died. */
+	awaited: boolean
 	/** Written to by the main thread to wake the shard. */
 	wakeFd: number
 	policy: PogPolicy

@@ -20,6 +20,8 @@ export interface HostPolicy extends PogPolicy {
 	/** Text bytes that a ring may have at most. */
 	maxRingBytes: number
 	passthrough: boolean
+	/** The next engine is loaded before this one dies. */
+	standby: boolean
 	/** Bytes of a container's own files below /var/log. */
 	quotaBytes: number
 	/** How long the log of a container that is gone stays readable from the host, and of how many. */
@@ -40,6 +42,7 @@ export const DEFAULT_POLICY: HostPolicy = {
 	burst: 0,
 	devkmsg: 'on',
 	passthrough: true,
+	standby: true,
 	defaultConf: DEFAULT_SYSLOG_CONF,
 }
 
@@ -60,6 +63,14 @@ function count(key: 'retainCount' | 'ratePerSecond' | 'burst'): Setter {
 	return (policy, value) => {
 		if (!/^\d{1,7}$/.test(value)) return 'a number from 0 to 9999999'
 		policy[key] = Number(value)
+		return undefined
+	}
+}
+
+function onOff(key: 'passthrough' | 'standby'): Setter {
+	return (policy, value) => {
+		if (value !== 'on' && value !== 'off') return 'on or off'
+		policy[key] = value === 'on'
 		return undefined
 	}
 }
@@ -88,11 +99,8 @@ const KEYS: Readonly<Record<string, Setter>> = {
 		policy.devkmsg = value as DevkmsgMode
 		return undefined
 	},
-	passthrough: (policy, value) => {
-		if (value !== 'on' && value !== 'off') return 'on or off'
-		policy.passthrough = value === 'on'
-		return undefined
-	},
+	passthrough: onOff('passthrough'),
+	standby: onOff('standby'),
 }
 
 /** `key = value` lines; `#` begins a comment. Total: a bad line is a diagnostic, and the rest is obeyed. */

@@ -29,11 +29,16 @@ export class Priority {
 	#contended = 0
 	#calm = 0
 	#urgent = false
+	/** The group may have another value than it had when the service began. */
+	#raised = false
 
-	/** `leader`: the process that started us as a service; a session of its own is the service's alone. */
-	constructor(leader: number) {
+	/**
+	 * `leader`: the process that started us as a service; a session of its own is the service's alone. `awaited`: many have waited
+	 * already, for an engine that died: ahead until that is calm.
+	 */
+	constructor(leader: number, awaited: boolean) {
 		this.#group = session() === leader
-		niceThisThread(ORDINARY)
+		this.#set(awaited)
 	}
 
 	/** Work of several POGs was waiting at once. */
@@ -50,9 +55,11 @@ export class Priority {
 
 	#set(urgent: boolean): void {
 		this.#urgent = urgent
+		this.#raised ||= urgent
 		niceThisThread(urgent ? URGENT : ORDINARY)
 		// A value counts within a group only. Where the kernel makes one for each session, the session's own value counts outside.
-		if (this.#group) ignoring(() => writeFileSync('/proc/self/autogroup', String(urgent ? URGENT : ORDINARY)))
+		if (this.#group && (urgent || this.#raised))
+			ignoring(() => writeFileSync('/proc/self/autogroup', String(urgent ? URGENT : ORDINARY)))
 	}
 }
 

@@ -20,7 +20,8 @@ import {
 	removeLxcDoor,
 	removeSyslogDoor,
 } from './doors.ts'
-import { FdStore, type Upbringing } from './fd-store.ts'
+import type { Upbringing } from '../sys/upbringing.ts'
+import { FdStore } from './fd-store.ts'
 import { groupId, openTo, refusalOf } from './peers.ts'
 import { runHostCommand } from './host-commands.ts'
 import { KeptStarts } from './kept-starts.ts'
@@ -33,6 +34,7 @@ import { watchPolicy } from './policy.ts'
 import { reattach } from './reattach.ts'
 import { readSavedEngine, readSavedPogs } from './saved-pogs.ts'
 import { ShardClient } from './shard-client.ts'
+import { nowUs, type Phases } from './standby.ts'
 import { giveBack, takeOver } from './takeover.ts'
 import { checkState, upgrade } from './upgrade.ts'
 
@@ -45,6 +47,8 @@ export interface ServeOptions {
 	log: Log
 	/** What the keeper gave us. */
 	upbringing: Upbringing
+	/** Gets when the POGs were served, and when everything was. */
+	phases: Phases
 	/** The shard's thread, when it was started already. */
 	shardThread?: Worker | undefined
 	/** The path of pogshim, as the next engine is started by it. */
@@ -65,6 +69,8 @@ export interface Service {
 /** Where the script that containers see as /run/pog/pogctl lies: beside `src` and `dist` alike. */
 const POGCTL_INSIDE = new URL('../../mount/pogctl-inside.sh', import.meta.url)
 
+/** What was received and not looked at: of messages, calls, requests. */
+const STAGING = ['staging', 'staging-calls', 'staging-request']
 const BEATS_A_PERIOD = 3
 
 /** Starts the service, or goes on with an earlier engine's; or what stands against it. */
@@ -102,14 +108,20 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 	const policy = watchPolicy(etcDir, log, next => {
 		const { devkmsg, passthrough, defaultConf, maxRingBytes } = next
 		void shard.ask('policy', { devkmsg, passthrough, defaultConf, maxRingBytes })
+		tellStandby()
 	})
+	/** The next engine is loaded beforehand, unless the host has no memory for it, or a process takes its mounts with it anyway. */
+	const tellStandby = (before = ''): void => {
+		const wanted = transport === 'kernel' && policy.current.standby
+		fdStore.notify(`${before}X_POGS_STANDBY=${wanted ? 1 : 0}`)
+	}
 	const stagingPath = transport === 'kernel' ? `${runDir}/staging` : null
-	if (before === undefined)
-		for (const name of ['staging', 'staging-calls']) rmSync(`${runDir}/${name}`, { force: true })
+	if (before === undefined) for (const name of STAGING) rmSync(`${runDir}/${name}`, { force: true })
 	const shard = new ShardClient(
 		{
 			transport,
 			leader: options.leader,
+			awaited: inherited.size > 0,
 			policy: policy.current,
 			pogctl: readFileSync(POGCTL_INSIDE),
 			notifySocket,
@@ -155,6 +167,9 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 	service.saveEngine()
 	const lifecycle = new Lifecycle(service, () => policy.current)
 	const taken = await takeOver({ service, runDir, inherited, fdStore, transport }, readSavedPogs(runDir))
+	options.phases.set('served', nowUs())
+	// What is awaited is there; the rest may take its time.
+	if (inherited.size > 0 || taken.entries.length > 0) tellStandby('X_POGS_SERVES=1\n')
 	for (const { name, why } of taken.removed) log('warn', 'removed what an earlier service left', { pog: name, why })
 	// The POGs are served by now; what the rest loads takes longer than everything before.
 	const [{ startApi }, { BundleAttacher }] = await Promise.all([
@@ -207,7 +222,8 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 	// In the order in which they ended: when there are too many the oldest go.
 	const byEnd = [...taken.entries].sort((a, b) => (a.removeAtMs ?? 0) - (b.removeAtMs ?? 0))
 	for (const entry of byEnd) await lifecycle.resume(entry)
-	fdStore.notify('READY=1')
+	options.phases.set('ready', nowUs())
+	tellStandby('READY=1\n')
 	// Behind READY: a container that holds us up must not keep the service from being there.
 	for (const entry of taken.cutOff) if (entry.status === 'running') void reattach(service, entry, log)
 	const heartbeat = beat(shard, fdStore, watchdogUs)
@@ -224,7 +240,7 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 				await service.close()
 				closeControl(runDir)
 				removeSyslogDoor(runDir)
-				for (const name of ['staging', 'staging-calls']) rmSync(`${runDir}/${name}`, { force: true })
+				for (const name of STAGING) rmSync(`${runDir}/${name}`, { force: true })
 				removeLxcDoor(runDir)
 				kept.remove()
 				close(lock)

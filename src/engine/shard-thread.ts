@@ -12,7 +12,7 @@ if (crashes !== undefined) {
 }
 
 parentPort?.once('message', ({ port, data }: { port: MessagePort; data: ShardData }) => {
-	const priority = new Priority(data.leader)
+	const priority = new Priority(data.leader, data.awaited)
 	const reactor = new Reactor(() => priority.note())
 	reactor.every(1000, () => priority.tick())
 	new Shard(port, data, reactor).ready()

@@ -6,7 +6,8 @@
  */
 import { isAlive } from '../attach/process.ts'
 import { close } from '../sys/io.ts'
-import type { FdStore, Inherited } from './fd-store.ts'
+import type { Inherited } from '../sys/upbringing.ts'
+import type { FdStore } from './fd-store.ts'
 import type { ServeRequest } from './messages.ts'
 import type { EngineService } from './pog-service.ts'
 import type { TableEntry } from './pog-table.ts'

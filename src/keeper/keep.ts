@@ -1,14 +1,14 @@
 /** Starts a keeper in this process, with the signals that end it, and cleans up after keepers that were killed. */
 import { accessSync, constants, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { setPriority, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
+import { takeUpbringing } from '../sys/upbringing.ts'
+import { hurry } from './hurry.ts'
 import { Keeper, type KeeperOptions } from './keeper.ts'
 
 /** Long enough for a machine that is busy beyond reason; a hang is noticed all the same. */
 const WATCHDOG_US = 20_000_000
 /** As systemd's own manager. */
 const OOM_SCORE_ADJ = '-900'
-/** As the engine's own. */
-const NICE = -10
 const DIRECTORY = /^pogs-keeper-(\d+)-\w+$/
 
 export interface KeepOptions {
@@ -23,13 +23,16 @@ export async function keep({ command, log, environment }: KeepOptions): Promise<
 	process.env['UV_THREADPOOL_SIZE'] = '1'
 	const directory = writable('/run') ? '/run' : tmpdir()
 	removeStale(directory)
-	const given = Number(environment['WATCHDOG_USEC'])
+	// What systemd says to the unit's main process is for us; the engine hears from us.
+	const { inherited, notifySocket, watchdogUs } = takeUpbringing(environment, process.pid)
 	const keeper = new Keeper({
 		command,
 		directory,
-		watchdogUs: given > 0 ? given : WATCHDOG_US,
+		watchdogUs: watchdogUs > 0 ? watchdogUs : WATCHDOG_US,
 		log,
-		notifySocket: environment['NOTIFY_SOCKET'],
+		notifySocket: notifySocket ?? undefined,
+		aliveEveryUs: watchdogUs,
+		inherited,
 		environment,
 	})
 	protectFromOom()
@@ -51,13 +54,6 @@ function writable(directory: string): boolean {
 function protectFromOom(): void {
 	try {
 		writeFileSync('/proc/self/oom_score_adj', OOM_SCORE_ADJ)
-	} catch {}
-}
-
-/** An engine inherits it from its first instruction on: what containers wait for is how soon it runs. Needs CAP_SYS_NICE. */
-function hurry(): void {
-	try {
-		setPriority(NICE)
 	} catch {}
 }
 

@@ -11,10 +11,13 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { Epoll, EPOLLIN } from '../sys/epoll.ts'
 import { close, EFD_CLOEXEC, EFD_NONBLOCK, eventfd, write } from '../sys/io.ts'
 import { allocate } from '../sys/memory.ts'
-import { bindNotifySocket, connectNotifySocket, NotifyMessages } from '../sys/notify-socket.ts'
+import { bindNotifySocket, NotifyMessages } from '../sys/notify-socket.ts'
+import { Above } from './above.ts'
 import { Backoff } from './backoff.ts'
 import { Descriptors } from './descriptors.ts'
+import { hurryGroup } from './hurry.ts'
 import { type Notification, parseNotification } from './notification.ts'
+import { Standby } from './standby.ts'
 
 export interface KeeperOptions {
 	/** The engine: program and arguments; asked anew for each start. */
@@ -26,18 +29,26 @@ export interface KeeperOptions {
 	/** How long the engine may stay silent before it counts as hung. */
 	readonly watchdogUs: number
 	readonly log: (level: 'error' | 'warn' | 'info', message: string, fields?: Record<string, string | number>) => void
-	/** Who keeps us, told when the first engine is ready. */
+	/** Who keeps us, and a copy of whatever we keep. */
 	readonly notifySocket?: string | undefined
+	/** How often it expects a sign of life; 0 or nothing for never. */
+	readonly aliveEveryUs?: number
+	/** What it kept when a keeper before us died. */
+	readonly inherited?: ReadonlyMap<string, number>
 }
 
+/** Behind the standard ones. */
+const FIRST_FD = 3
 /** Until its first word the engine may load whatever it needs. */
 const START_WITHIN_MS = 60_000
 /** Giving back a thousand mounts takes a while. */
 const STOP_WITHIN_MS = 60_000
-const SEND_TIMEOUT_MS = 2_000
+const BEATS_A_PERIOD = 3
 /** From so many deaths in a row on, every further one is told as an error. */
 const MANY_DEATHS = 6
 const EXIT_FAILED = 1
+const LEFT_BEHIND =
+	'the engine died while it stopped: mounts are left, disconnected; the next start of pogshim cleans up'
 /**
  * LISTEN_PID is only known in the process itself. An engine is not as precious as its keeper: it gives up the protection
  * from the OOM killer.
@@ -52,18 +63,24 @@ export class Keeper {
 	readonly #epoll = new Epoll(4)
 	readonly #wakeFd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
 	readonly #messages = new NotifyMessages()
+	readonly #above: Above
+	readonly #standby: Standby
 	readonly #socketDirectory: string
 	readonly #socketFd: number
 	readonly #oomScoreAdj: string
 	#engine: ChildProcess | undefined
 	#startedAtMs = 0
-	/** The one that runs was ready then; infinite before. */
+	/** When the death of the one before was noticed, in microseconds of CLOCK_MONOTONIC. */
+	#noticedUs = 0
+	/** The one that runs served then, and was ready then; infinite before. */
+	#servesAtMs = Number.POSITIVE_INFINITY
 	#readyAtMs = Number.POSITIVE_INFINITY
 	#watchdogUs: number
 	#watchdog: NodeJS.Timeout | undefined
 	#restart: NodeJS.Timeout | undefined
-	/** An engine has been ready: from now on its death is none of the user's mistakes. */
-	#wasReady = false
+	/** An engine has been ready, one of this keeper's or of one before: its death is none of the user's mistakes. */
+	#wasReady: boolean
+	#toldAbove = false
 	/** The engine that runs says that it ends as it was asked to. */
 	#engineStops = false
 	#asked: NodeJS.Signals | undefined
@@ -78,6 +95,14 @@ export class Keeper {
 		this.#socketDirectory = mkdtempSync(`${options.directory}/pogs-keeper-${process.pid}-`)
 		this.#socketFd = bindNotifySocket(this.#socketPath)
 		if (this.#socketFd < 0) throw new Error(`Cannot listen at ${this.#socketPath}: errno ${-this.#socketFd}`)
+		this.#above = new Above(options.notifySocket)
+		this.#standby = new Standby({
+			messages: this.#messages,
+			log: options.log,
+			start: socketFd => this.#spawn([socketFd], { POGS_STANDBY: String(FIRST_FD) }),
+		})
+		for (const [name, fd] of options.inherited ?? []) this.#descriptors.keep(name, fd)
+		this.#wasReady = this.#descriptors.size > 0
 		this.#epoll.add(this.#socketFd, EPOLLIN, 0)
 		this.#epoll.add(this.#wakeFd, EPOLLIN, 1)
 	}
@@ -93,9 +118,13 @@ export class Keeper {
 		})
 		this.#start()
 		const listening = this.#listen()
+		const { aliveEveryUs = 0 } = this.#options
+		const beat = setInterval(() => this.#above.say('WATCHDOG=1'), aliveEveryUs / 1000 / BEATS_A_PERIOD || 2 ** 31 - 1)
 		const code = await ended
 		this.#ended = true
+		clearInterval(beat)
 		clearTimeout(this.#watchdog)
+		this.#standby.stop()
 		this.#wake()
 		await listening
 		this.#descriptors.closeAll()
@@ -105,60 +134,73 @@ export class Keeper {
 
 	/** Passes a signal that asks for the end on to the engine. */
 	stop(signal: NodeJS.Signals): void {
+		if (this.#ended) return
 		const again = this.#asked !== undefined
 		this.#asked = signal
 		if (this.#engine === undefined) {
 			clearTimeout(this.#restart)
-			if (this.#descriptors.size > 0) {
-				this.#options.log(
-					'error',
-					'stopped while no engine ran: its mounts are left, disconnected; the next start cleans up',
-				)
-			}
-			return this.#finish(EXIT_FAILED)
+			// Only an engine can give back what is kept.
+			this.#start()
 		}
+		this.#standby.want(false)
 		// One that takes over and is killed by it in the middle would give nothing back: it gets the signal when it is ready.
-		if (!this.#wasReady || this.#readyAtMs !== Number.POSITIVE_INFINITY) this.#engine.kill(signal)
+		if (!this.#wasReady || this.#readyAtMs !== Number.POSITIVE_INFINITY) this.#engine?.kill(signal)
 		if (!again) this.#arm(STOP_WITHIN_MS, 'did not stop in time')
 	}
 
 	#start(): void {
-		const { log } = this.#options
-		const command = this.#options.command()
 		const held = this.#descriptors.all
-		const { NOTIFY_SOCKET: _outer, ...environment } = this.#options.environment
-		const engine = spawn('/bin/sh', ['-c', START_SCRIPT, 'sh', ...command], {
-			stdio: ['inherit', 'inherit', 'inherit', ...held.map(({ fd }) => fd)],
-			env: {
-				...environment,
-				NOTIFY_SOCKET: this.#socketPath,
-				WATCHDOG_USEC: String(this.#options.watchdogUs),
-				LISTEN_FDS: String(held.length),
-				LISTEN_FDNAMES: held.map(({ name }) => name).join(':'),
-				POGS_KEEPER: String(process.pid),
-				POGS_OOM_SCORE_ADJ: this.#oomScoreAdj,
-			},
-		})
+		const noticed = `POGS_NOTICED_US=${this.#noticedUs}`
+		const standby = this.#standby.take(held, noticed)
+		const engine =
+			standby ??
+			this.#spawn(
+				held.map(({ fd }) => fd),
+				{
+					LISTEN_FDS: String(held.length),
+					LISTEN_FDNAMES: held.map(({ name }) => name).join(':'),
+					...(this.#wasReady ? { POGS_NOTICED_US: String(this.#noticedUs) } : {}),
+				},
+			)
 		this.#engine = engine
 		this.#engineStops = false
 		this.#startedAtMs = performance.now()
-		this.#readyAtMs = Number.POSITIVE_INFINITY
+		this.#servesAtMs = this.#readyAtMs = Number.POSITIVE_INFINITY
 		this.#watchdogUs = this.#options.watchdogUs
 		this.#arm(START_WITHIN_MS, 'did not become ready in time')
 		engine.once('error', cause => {
-			log('error', 'cannot start the engine', { program: command[0] ?? '', cause: cause.message })
+			this.#options.log('error', 'cannot start the engine', { cause: cause.message })
 			if (engine.pid === undefined) this.#over(engine, null, null)
 		})
 		engine.once('exit', (code, signal) => this.#over(engine, code, signal))
 	}
 
+	/** An engine's process, with these descriptors from FIRST_FD on. */
+	#spawn(descriptors: readonly number[], words: NodeJS.ProcessEnv): ChildProcess {
+		const { NOTIFY_SOCKET: _above, ...environment } = this.#options.environment
+		return spawn('/bin/sh', ['-c', START_SCRIPT, 'sh', ...this.#options.command()], {
+			stdio: ['inherit', 'inherit', 'inherit', ...descriptors],
+			env: {
+				...environment,
+				NOTIFY_SOCKET: this.#socketPath,
+				WATCHDOG_USEC: String(this.#options.watchdogUs),
+				POGS_KEEPER: String(process.pid),
+				POGS_OOM_SCORE_ADJ: this.#oomScoreAdj,
+				...words,
+			},
+		})
+	}
+
 	/** What it said before it died counts: above all, what is to be kept. */
 	#over(engine: ChildProcess, code: number | null, signal: NodeJS.Signals | null): void {
 		if (this.#engine !== engine) return
+		this.#noticedUs = nowUs()
+		if (this.#wasReady) hurryGroup()
 		this.#drain()
 		clearTimeout(this.#watchdog)
 		this.#engine = undefined
 		const asked = this.#asked !== undefined || this.#engineStops
+		if (asked && code !== 0 && this.#descriptors.size > 0) this.#options.log('error', LEFT_BEHIND)
 		if (asked || !this.#wasReady) return this.#finish(code ?? EXIT_FAILED)
 		this.#again(code, signal)
 	}
@@ -168,7 +210,9 @@ export class Keeper {
 		const now = performance.now()
 		// One that ends well without being asked to wants to be replaced: by another version, say.
 		const replaced = code === 0
-		const waitMs = replaced ? 0 : this.#backoff.wait(Math.max(0, now - this.#readyAtMs))
+		// The one that stands by was loaded before what is installed now.
+		if (replaced) this.#standby.stop()
+		const waitMs = replaced ? 0 : this.#backoff.wait(Math.max(0, now - this.#servesAtMs))
 		const { deaths } = this.#backoff
 		const fields = {
 			how: signal ?? `exit code ${code}`,
@@ -224,7 +268,8 @@ export class Keeper {
 			for (const fd of descriptors) {
 				// What is not to be kept is closed after the rest of the message: BARRIER=1 waits for that.
 				if (said?.keep === undefined) close(fd)
-				else if (!this.#descriptors.keep(said.keep, fd))
+				else if (this.#descriptors.keep(said.keep, fd)) this.#above.keep(said.keep, fd)
+				else
 					this.#options.log('error', 'keeper: no room for a descriptor: it will not outlive the engine', {
 						name: said.keep,
 					})
@@ -234,30 +279,38 @@ export class Keeper {
 	}
 
 	#obey(said: Notification): void {
-		if (said.forget !== undefined) this.#descriptors.forget(said.forget)
+		if (said.forget !== undefined) {
+			this.#descriptors.forget(said.forget)
+			this.#above.forget(said.forget)
+		}
 		if (said.watchdogUs !== undefined) this.#watchdogUs = said.watchdogUs
 		if (said.stopping) {
 			this.#engineStops = true
+			this.#standby.want(false)
+			this.#above.say('STOPPING=1')
 			this.#arm(STOP_WITHIN_MS, 'did not stop in time')
 		}
+		if (said.serves) this.#servesAtMs = Math.min(this.#servesAtMs, performance.now())
 		if (said.ready && this.#readyAtMs === Number.POSITIVE_INFINITY) {
 			this.#readyAtMs = performance.now()
 			if (this.#asked !== undefined) this.#engine?.kill(this.#asked)
 		}
-		if (said.ready && !this.#wasReady) this.#becomeReady()
+		if (said.ready) this.#becomeReady()
 		if (this.#engineStops || this.#asked !== undefined) return
+		if (said.standby !== undefined) this.#standby.want(said.standby)
 		if (said.ready || said.alive) this.#arm(this.#watchdogUs / 1000, 'does not answer')
 	}
 
 	#becomeReady(): void {
 		this.#wasReady = true
-		const { notifySocket } = this.#options
-		if (notifySocket === undefined || notifySocket === '') return
-		const fd = connectNotifySocket(notifySocket, SEND_TIMEOUT_MS)
-		if (fd < 0) return
-		this.#messages.send(fd, 'READY=1')
-		close(fd)
+		if (this.#toldAbove) return
+		this.#toldAbove = true
+		this.#above.say('READY=1')
 	}
+}
+
+function nowUs(): number {
+	return Number(process.hrtime.bigint() / 1000n)
 }
 
 function readOomScoreAdj(): string {

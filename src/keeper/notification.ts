@@ -9,6 +9,10 @@ export interface Notification {
 	readonly status?: string
 	/** The engine is alive. */
 	readonly alive: boolean
+	/** Whoever waited for the engine is served, although it is not ready in all respects (X_POGS_SERVES, as the next). */
+	readonly serves: boolean
+	/** Whether another engine is to be loaded and to wait (X_POGS_STANDBY: a word of ours, which systemd passes over). */
+	readonly standby?: boolean
 	/** How often it will say so at least, from now on; 0 for never. */
 	readonly watchdogUs?: number
 	/** The descriptors of this message are to be kept, under this name. */
@@ -38,6 +42,8 @@ export function parseNotification(text: string): Notification {
 		ready: yes('READY'),
 		stopping: yes('STOPPING'),
 		alive: yes('WATCHDOG'),
+		serves: yes('X_POGS_SERVES') || yes('READY'),
+		...(said.has('X_POGS_STANDBY') ? { standby: yes('X_POGS_STANDBY') } : {}),
 		...(status === undefined ? {} : { status }),
 		...(watchdog !== undefined && /^\d{1,15}$/.test(watchdog) ? { watchdogUs: Number(watchdog) } : {}),
 		...(yes('FDSTORE') && name !== undefined ? { keep: name } : {}),

@@ -17,9 +17,11 @@ const setsockoptCall = bind('int setsockopt(int, int, int, int64_t, int)')
 const recvmsgCall = bind('int64_t recvmsg(int, int64_t, int)')
 const sendmsgCall = bind('int64_t sendmsg(int, int64_t, int)')
 const fcntlCall = bind('int fcntl(int, int, int64_t)')
+const socketpairCall = bind('int socketpair(int, int, int, int64_t)')
 
 const AF_UNIX = 1
 const SOCK_DGRAM = 2
+const SOCK_SEQPACKET = 5
 const SOCK_NONBLOCK = 0o4000
 const SOCK_CLOEXEC = 0o2000000
 const SOL_SOCKET = 1
@@ -29,6 +31,7 @@ const SCM_RIGHTS = 1
 const SCM_CREDENTIALS = 2
 const MSG_CMSG_CLOEXEC = 0x40000000
 const MSG_NOSIGNAL = 0x4000
+const MSG_DONTWAIT = 0x40
 const F_SETFD = 2
 const FD_CLOEXEC = 1
 const SUN_PATH_BYTES = 108
@@ -41,7 +44,9 @@ const CONTROL_BYTES = 1072
 const CMSG_HEADER_BYTES = 16
 const DATA_AT = 2048
 /** As systemd: a longer message is cut off. */
-const MESSAGE_BYTES = 4096
+export const MESSAGE_BYTES = 4096
+/** Descriptors of one message: what the kernel takes (SCM_MAX_FD), and room for credentials beside them. */
+export const MESSAGE_DESCRIPTORS = 250
 
 /** One datagram; `pid` is the sender's as this process sees it, 0 when the kernel did not say. */
 export interface NotifyMessage {
@@ -141,21 +146,41 @@ export class NotifyMessages {
 		return { text, descriptors, pid }
 	}
 
-	/** Sends text, and a descriptor with it when one is given. 0, or a negative errno. */
-	send(fd: number, text: string, descriptor?: number): number {
+	/** Sends text, and descriptors with it when some are given (MESSAGE_DESCRIPTORS at most). 0, or a negative errno. */
+	send(fd: number, text: string, ...descriptors: readonly number[]): number {
+		return this.#sendTo(fd, text, descriptors, MSG_NOSIGNAL)
+	}
+
+	/** The same, but -EAGAIN where it would wait. */
+	offer(fd: number, text: string, ...descriptors: readonly number[]): number {
+		return this.#sendTo(fd, text, descriptors, MSG_NOSIGNAL | MSG_DONTWAIT)
+	}
+
+	#sendTo(fd: number, text: string, descriptors: readonly number[], flags: number): number {
 		const bytes = Buffer.from(text, 'latin1')
-		if (bytes.length > MESSAGE_BYTES) return -E2BIG
-		this.#prepare(bytes.length, descriptor === undefined ? 0 : CMSG_HEADER_BYTES + 8)
+		if (bytes.length > MESSAGE_BYTES || descriptors.length > MESSAGE_DESCRIPTORS) return -E2BIG
+		const sizeBytes = CMSG_HEADER_BYTES + 4 * descriptors.length
+		this.#prepare(bytes.length, descriptors.length === 0 ? 0 : (sizeBytes + 7) & ~7)
 		this.#memory.bytes.set(bytes, DATA_AT)
-		if (descriptor !== undefined) {
+		if (descriptors.length > 0) {
 			const view = this.#view
-			view.setBigUint64(CONTROL_AT, BigInt(CMSG_HEADER_BYTES + 4), true)
+			view.setBigUint64(CONTROL_AT, BigInt(sizeBytes), true)
 			view.setInt32(CONTROL_AT + 8, SOL_SOCKET, true)
 			view.setInt32(CONTROL_AT + 12, SCM_RIGHTS, true)
-			view.setInt32(CONTROL_AT + CMSG_HEADER_BYTES, descriptor, true)
+			for (const [i, each] of descriptors.entries()) view.setInt32(CONTROL_AT + CMSG_HEADER_BYTES + 4 * i, each, true)
 		}
-		return Math.min(0, result(sendmsgCall(fd, this.#memory.address, MSG_NOSIGNAL)))
+		return Math.min(0, result(sendmsgCall(fd, this.#memory.address, flags)))
 	}
+}
+
+/** Two connected sockets that keep the borders of messages; the end of one is an empty message to the other. Or a negative errno. */
+export function messagePair(): readonly [number, number] | number {
+	const scratch = allocate(4096)
+	const made = result(socketpairCall(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, scratch.address))
+	const view = new DataView(scratch.buffer)
+	const pair = [view.getInt32(0, true), view.getInt32(4, true)] as const
+	unmap(scratch)
+	return made < 0 ? made : pair
 }
 
 /** Keeps an inherited descriptor from programs that we start. 0, or -EBADF. */

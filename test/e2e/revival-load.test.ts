@@ -2,7 +2,8 @@
  * The engine is killed (SIGKILL) again and again under load, and nobody may notice but by a pause. `make kill-test KILLS=200` is
  * the same at length.
  */
-import { killRun, quantile } from '../helpers/kill-run.ts'
+import { loadavg } from 'node:os'
+import { distribution, killRun } from '../helpers/kill-run.ts'
 import { needs } from '../helpers/programs.ts'
 
 const KILLS = Number(process.env['KILLS'] ?? 8)
@@ -14,11 +15,13 @@ const SECONDS_A_KILL = 5
 needs('python3')('no call fails, and no line is lost, double or out of order', async t => {
 	t.timeout((90 + KILLS * SECONDS_A_KILL) * 1000)
 	const outcome = await killRun({ kills: KILLS, pogs: POGS, lifeMs: LIFE_MS, containers: 1, say: text => t.log(text) })
-	const { pausesMs, done } = outcome
+	const { pausesMs, settledMs, quickMs, phasesMs, done } = outcome
 	t.log(`${KILLS} kills, ${POGS} POGs, ${done} lines and operations`)
-	t.log(
-		`calls of a 1 kHz writer beyond 20 ms: ${pausesMs.length}; median ${quantile(pausesMs, 0.5)} ms, p90 ${quantile(pausesMs, 0.9)} ms, longest ${Math.max(0, ...pausesMs)} ms`,
-	)
+	t.log(`load average ${loadavg()[0]?.toFixed(1)}; a pause is the longest call of a 1 kHz writer around a kill`)
+	t.log(distribution('pause', pausesMs))
+	t.log(distribution('pause after an engine that served for 2 s', settledMs))
+	t.log(distribution('pause after one that had just begun', quickMs))
+	for (const [phase, ms] of Object.entries(phasesMs)) t.log(distribution(`death noticed to ${phase}`, ms))
 	if (outcome.faults.length > 0) t.log(outcome.said.slice(-2000))
 	t.deepEqual(outcome.faults, [])
 })

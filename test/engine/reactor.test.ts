@@ -58,7 +58,7 @@ test('reactor does what was left before other work of the same account', t => {
 	const patient = counter(true)
 	const seen: [number, number][] = []
 	const prompt = counter(false, () => seen.push([patient.total(), fed]))
-	const reactor = new Reactor()
+	const reactor = new Reactor(undefined, steps())
 	const account = new Account()
 	reactor.add(prompt.endpoint, account)
 	reactor.add(patient.endpoint, account)
@@ -74,7 +74,7 @@ test('reactor does what was left before other work of the same account', t => {
 })
 
 test('reactor leaves all patient endpoints alone together, however many they are and seldom each has work', t => {
-	const reactor = new Reactor()
+	const reactor = new Reactor(undefined, steps())
 	let fed = 0
 	const servedAt = new Set<number>()
 	const many = Array.from({ length: 50 }, () => counter(true, () => servedAt.add(fed)))
@@ -91,7 +91,7 @@ test('reactor leaves all patient endpoints alone together, however many they are
 })
 
 test('reactor serves what came before a patient endpoint was removed, and no more of it after', t => {
-	const reactor = new Reactor()
+	const reactor = new Reactor(undefined, steps())
 	const [gone, stays] = [counter(true), counter(true)]
 	reactor.add(gone.endpoint)
 	reactor.add(stays.endpoint)

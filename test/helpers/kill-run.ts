@@ -21,8 +21,13 @@ export interface KillOutcome {
 	/** Lines and operations of all loads. */
 	readonly done: number
 	readonly faults: readonly string[]
-	/** The longest call of a 1 kHz writer around each kill, in milliseconds. */
+	/** For each kill: the longest call of a 1 kHz writer that was under way then or followed until the next, in milliseconds. */
 	readonly pausesMs: readonly number[]
+	/** Of these, those after an engine that had served for two seconds, and those after one that had just begun. */
+	readonly settledMs: readonly number[]
+	readonly quickMs: readonly number[]
+	/** Where the time went, in milliseconds after the engine's death was noticed; by phase, one for each engine that took over. */
+	readonly phasesMs: Readonly<Record<string, readonly number[]>>
 	readonly said: string
 }
 
@@ -33,7 +38,8 @@ interface Load {
 
 interface Result {
 	readonly done: number
-	readonly pausesMs: number[]
+	/** Calls that took long: when each began (CLOCK_MONOTONIC) and what it took. */
+	readonly pausesMs: readonly (readonly [number, number])[]
 	readonly faults: string[]
 }
 
@@ -41,7 +47,9 @@ const ROLES = ['kw', 'lw', 'rw', 'cw', 'read-kmsg', 'poll-kmsg', 'read-proc', 'f
 const FEWER_ROLES = ['kw', 'lw', 'rw', 'cw', 'read-kmsg', 'read-proc', 'follow', 'app', 'rotate']
 const CONF = '*.* /var/log/messages\nlocal7.* /var/log/other\n'
 const RING_BYTES = 4 << 20
-const SETTLED_MS = 1_500
+const SETTLED_MS = 2_000
+const TOLD_FROM_MS = 20
+const PROMISED_MS = 300
 const DRAINED_WITHIN_MS = 90_000
 
 /** Runs it. The numbers are what was seen; nothing is thrown for a fault. */
@@ -62,10 +70,12 @@ export async function killRun({ kills, pogs, lifeMs, containers, say = () => {} 
 		await Promise.all(
 			loads.map(({ running, name }) => running.printed(`${name} is ready`, out => out.includes('ready'), 60_000)),
 		)
+		const killedAtMs: number[] = []
 		for (let kill = 1; kill <= kills; kill++) {
-			// The keeper waits longer and longer for engines that die young: one in four settles.
-			await sleep(50 + Math.random() * lifeMs + (kill % 4 === 0 ? SETTLED_MS : 0))
+			// Every other one is killed while the next one is still loading.
+			await sleep(50 + Math.random() * lifeMs + (kill % 2 === 0 ? SETTLED_MS : 0))
 			const engine = await engineOf(service)
+			killedAtMs.push(Number(process.hrtime.bigint()) / 1e6)
 			process.kill(engine, 'SIGKILL')
 			await until('another engine answers', async () => (await engineOf(service)) !== engine, 20_000)
 			if (kill % 10 === 0) say(`${kill} of ${kills} kills`)
@@ -74,17 +84,39 @@ export async function killRun({ kills, pogs, lifeMs, containers, say = () => {} 
 		for (const { running } of loads) running.child.stdin?.end()
 		const results = await Promise.all(loads.map(resultOf))
 		const prober = results.at(-1 - containers)
+		const pausesMs = pauseOfEach(killedAtMs, prober?.pausesMs ?? [])
 		return {
 			kills,
 			done: results.reduce((sum, { done }) => sum + done, 0),
 			faults: results.flatMap(({ faults }) => faults),
-			pausesMs: prober?.pausesMs ?? [],
+			pausesMs,
+			settledMs: pausesMs.filter((_, i) => i % 2 === 1),
+			quickMs: pausesMs.filter((_, i) => i % 2 === 0),
+			phasesMs: phasesIn(service.said()),
 			said: service.said(),
 		}
 	} finally {
 		for (const { running } of loads) await running.stop('SIGKILL')
 		await service.stop()
 	}
+}
+
+/** Calls shorter than what the prober tells count as 20 ms. */
+function pauseOfEach(killedAtMs: readonly number[], calls: Result['pausesMs']): number[] {
+	return killedAtMs.map((at, i) => {
+		const until = killedAtMs[i + 1] ?? Number.POSITIVE_INFINITY
+		const concerned = calls.filter(([began, took]) => began < until && began + took > at)
+		return Math.max(TOLD_FROM_MS, ...concerned.map(([, took]) => took))
+	})
+}
+
+/** From the line that each engine says when it has taken over. */
+function phasesIn(said: string): Record<string, number[]> {
+	const phases: Record<string, number[]> = {}
+	for (const [line] of said.matchAll(/took over .*/g)) {
+		for (const [, name = '', ms] of line.matchAll(/(\w+)-ms=([\d.]+)/g)) (phases[name] ??= []).push(Number(ms))
+	}
+	return phases
 }
 
 function load(role: string, name: string, mount: string, devLog: string): Load {
@@ -118,8 +150,15 @@ function sleep(ms: number): Promise<void> {
 	return new Promise(resolve => setTimeout(resolve, ms))
 }
 
+/** A line: the median, the slow ones, the slowest. */
+export function distribution(what: string, ms: readonly number[]): string {
+	const [p50, p90, p99] = [0.5, 0.9, 0.99].map(share => quantile(ms, share))
+	const within = ms.filter(each => each <= PROMISED_MS).length
+	return `${what} (${ms.length}): median ${p50} ms, p90 ${p90}, p99 ${p99}, max ${Math.max(0, ...ms)}; ${within} within ${PROMISED_MS} ms`
+}
+
 /** The value that this share of the sorted values is not above. */
-export function quantile(values: readonly number[], share: number): number {
+function quantile(values: readonly number[], share: number): number {
 	const sorted = [...values].sort((a, b) => a - b)
 	return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
 }

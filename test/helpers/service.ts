@@ -204,7 +204,8 @@ function callSocket(socketPath: string, method: string, path: string, body?: unk
 		// Without a length Node's client sends the body of a GET or HEAD as if it were a request of its own.
 		const length = payload === undefined ? 0 : Buffer.byteLength(payload)
 		const headers = payload === undefined ? {} : { 'content-type': 'application/json', 'content-length': length }
-		const asked = request({ socketPath, method, path, headers, timeout: 15_000 }, response => {
+		// A connection of its own: one that is kept alive may have been closed meanwhile.
+		const asked = request({ socketPath, method, path, headers, timeout: 15_000, agent: false }, response => {
 			let text = ''
 			response.setEncoding('utf8').on('data', (piece: string) => (text += piece))
 			response.on('end', () => resolve({ status: response.statusCode ?? 0, text }))

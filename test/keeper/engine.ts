@@ -1,26 +1,29 @@
 /** Plays the engine for keeper.test.ts: says how it was started, and obeys what is written into its directory, a word a line. */
-import { closeSync, existsSync, fstatSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { connectNotifySocket, NotifyMessages } from '../../src/sys/notify-socket.ts'
 
 const directory = process.argv[2] ?? ''
 const { env } = process
-const count = Number(env['LISTEN_FDS'] ?? 0)
-const names = (env['LISTEN_FDNAMES'] ?? '').split(':').slice(0, count)
+if (existsSync(`${directory}/die`)) process.exit(7)
+const messages = new NotifyMessages()
+const standby = env['POGS_STANDBY'] !== undefined
 const log = openSync(`${directory}/starts`, 'a')
+const inherited = standby ? standBy(Number(env['POGS_STANDBY'])) : given()
+const names = inherited.map(([name]) => name)
 const report = {
 	pid: process.pid,
 	ours: env['LISTEN_PID'] === String(process.pid),
+	standby,
 	names,
-	inodes: names.map((_, i) => fstatSync(3 + i).ino),
+	inodes: inherited.map(([, fd]) => fstatSync(fd).ino),
 	watchdogUs: Number(env['WATCHDOG_USEC']),
 }
 writeSync(log, `${JSON.stringify(report)}\n`)
 
-const socket = connectNotifySocket(env['NOTIFY_SOCKET'] ?? '', 1000)
-const messages = new NotifyMessages()
+const socket = connectNotifySocket(env['NOTIFY_SOCKET'] ?? '', 10_000)
 
-function say(text: string, fd?: number): void {
-	messages.send(socket, text, fd)
+function say(text: string, ...descriptors: readonly number[]): void {
+	messages.send(socket, text, ...descriptors)
 }
 
 function keep(name: string): void {
@@ -44,8 +47,28 @@ const WORDS: Readonly<Record<string, (argument: string) => void>> = {
 		process.kill(process.pid, 'SIGKILL')
 	},
 	hang: () => {
-		while (count >= 0);
+		while (names.length >= 0);
 	},
+	standby: wanted => say(`X_POGS_STANDBY=${wanted}`),
+}
+
+function given(): [string, number][] {
+	const count = Number(env['LISTEN_FDS'] ?? 0)
+	const all = (env['LISTEN_FDNAMES'] ?? '').split(':').slice(0, count)
+	return all.map((name, i) => [name, 3 + i])
+}
+
+/** Says that it waits, and does. */
+function standBy(fd: number): [string, number][] {
+	writeFileSync(`${directory}/standby`, `${process.pid}`)
+	const all: [string, number][] = []
+	for (;;) {
+		const message = messages.receive(fd)
+		if (typeof message === 'number' || message.text === '') process.exit(3)
+		const found = /LISTEN_FDNAMES=(.*)/.exec(message.text)?.[1]?.split(':') ?? []
+		all.push(...message.descriptors.map((each, i): [string, number] => [found[i] ?? '', each]))
+		if (message.text.startsWith('GO=1')) return all
+	}
 }
 
 process.on('SIGTERM', stop)

@@ -22,6 +22,7 @@ const SYS = new URL('../../src/sys/notify-socket.ts', import.meta.url).href
 interface Start {
 	readonly pid: number
 	readonly ours: boolean
+	readonly standby: boolean
 	readonly names: string[]
 	readonly inodes: number[]
 	readonly watchdogUs: number
@@ -70,13 +71,21 @@ class Kept {
 		await sleep(50)
 	}
 
+	/** The engine that waits. */
+	async standby(): Promise<number> {
+		const path = join(this.directory, 'standby')
+		const pid = Number(await until(() => (existsSync(path) ? readFileSync(path, 'utf8') || undefined : undefined)))
+		rmSync(path)
+		return pid
+	}
+
 	inode(name: string): number {
 		return statSync(join(this.directory, name)).ino
 	}
 }
 
 async function until<T>(look: () => T | undefined): Promise<T> {
-	for (let i = 0; i < 1500; i++) {
+	for (let i = 0; i < 6000; i++) {
 		const found = look()
 		if (found !== undefined) return found
 		await sleep(10)
@@ -139,4 +148,68 @@ test('an engine that ends well without being asked is replaced; one that was ask
 		readdirSync(kept.directory).filter(name => name.startsWith('pogs-keeper-')),
 		[],
 	)
+})
+
+function isAlive(pid: number): boolean {
+	try {
+		return !readFileSync(`/proc/${pid}/stat`, 'latin1').includes(') Z ')
+	} catch {
+		return false
+	}
+}
+
+test('an engine that stands by is the next one, with all that is kept', async t => {
+	const kept = new Kept(t)
+	const first = await kept.start(1)
+	const names = Array.from({ length: 300 }, (_, i) => `kept-${'x'.repeat(40)}-${i}`)
+	await kept.say(...names.map(name => `keep ${name}`), 'standby 1')
+	const standby = await kept.standby()
+	t.is(kept.starts().length, 1)
+	process.kill(first.pid, 'SIGKILL')
+	const second = await kept.start(2)
+	t.like(second, { pid: standby, standby: true, names, inodes: names.map(name => kept.inode(name)) })
+	// It is listened to, and none stands by until it asks.
+	await kept.say('forget kept-none', `forget ${names[0]}`)
+	process.kill(second.pid, 'SIGKILL')
+	t.like(await kept.start(3), { standby: false, names: names.slice(1) })
+})
+
+test('one that stands by is not wanted any more, or dies itself, or was loaded before an upgrade: an ordinary start', async t => {
+	const kept = new Kept(t)
+	await kept.start(1)
+	await kept.say('keep a', 'standby 1')
+	const unwanted = await kept.standby()
+	await kept.say('standby 0')
+	await until(() => (isAlive(unwanted) ? undefined : true))
+	await kept.say('standby 1')
+	const killed = await kept.standby()
+	process.kill(killed, 'SIGKILL')
+	const another = await kept.standby()
+	t.not(another, killed)
+	process.kill((await kept.start(1)).pid, 'SIGKILL')
+	t.like(await kept.start(2), { pid: another, standby: true, names: ['a'] })
+	await kept.say('standby 1')
+	const old = await kept.standby()
+	await kept.say('exit 0')
+	t.like(await kept.start(3), { standby: false, names: ['a'] })
+	await until(() => (isAlive(old) ? undefined : true))
+	await kept.say('standby 1')
+	const last = await kept.standby()
+	kept.keeper.stop('SIGTERM')
+	t.is(await kept.ended, 0)
+	await until(() => (isAlive(last) ? undefined : true))
+})
+
+test('asked to stop while no engine runs, it starts one that gives back what is kept', async t => {
+	const kept = new Kept(t)
+	await kept.start(1)
+	await kept.say('keep a')
+	writeFileSync(join(kept.directory, 'die'), '')
+	process.kill((await kept.start(1)).pid, 'SIGKILL')
+	// Now it waits before the next.
+	await until(() => kept.said.find(line => line.includes('again and again')))
+	rmSync(join(kept.directory, 'die'))
+	kept.keeper.stop('SIGTERM')
+	t.is(await kept.ended, 0)
+	t.deepEqual(kept.starts().at(-1)?.names, ['a'])
 })

@@ -18,6 +18,13 @@ test('the words of sd_notify are read, and what is none of them is not', t => {
 	t.is(parse('FDSTORE=0\nFDNAME=a').keep, undefined)
 	t.is(parse('FDSTOREREMOVE=1\nFDNAME=log-3').forget, 'log-3')
 	t.is(parse('FDSTOREREMOVE=1').forget, undefined)
+	t.is(parse('READY=1\nX_POGS_STANDBY=1').standby, true)
+	t.is(parse('X_POGS_STANDBY=0').standby, false)
+	t.is(parse('READY=1').standby, undefined)
+	t.deepEqual(
+		[parse('READY=1').serves, parse('X_POGS_SERVES=1').serves, parse('WATCHDOG=1').serves],
+		[true, true, false],
+	)
 	t.like(parse('READY=yes\n=1\nready=1'), { ready: false })
 })
 
@@ -72,4 +79,8 @@ test('an engine that dies now and then is started at once; one that dies again a
 	t.is(waits.at(-1), 30_000)
 	t.is(backoff.wait(60_000), 0)
 	t.is(backoff.deaths, 1)
+	// Serving for a moment makes good for a death; a row of quick ones is remembered.
+	for (let i = 0; i < 100; i++) t.is(backoff.wait(150), 0)
+	for (let i = 0; i < 4; i++) backoff.wait(10)
+	t.true(backoff.wait(50) > 0)
 })
