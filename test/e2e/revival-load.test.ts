@@ -4,19 +4,28 @@
  */
 import { loadavg } from 'node:os'
 import { distribution, killRun } from '../helpers/kill-run.ts'
-import { needs } from '../helpers/programs.ts'
+import { find, needs } from '../helpers/programs.ts'
 
 const KILLS = Number(process.env['KILLS'] ?? 8)
 const POGS = Number(process.env['POGS'] ?? 4)
 /** An engine lives up to so long after it answers. */
 const LIFE_MS = Number(process.env['LIFE_MS'] ?? 400)
-const SECONDS_A_KILL = 5
+const SECONDS_A_KILL = 8
+/** Where there is one, containers start meanwhile. */
+const STARTS = ['runc', 'crun'].find(find)
 
 needs('python3')('no call fails, and no line is lost, double or out of order', async t => {
 	t.timeout((90 + KILLS * SECONDS_A_KILL) * 1000)
-	const outcome = await killRun({ kills: KILLS, pogs: POGS, lifeMs: LIFE_MS, containers: 1, say: text => t.log(text) })
+	const outcome = await killRun({
+		kills: KILLS,
+		pogs: POGS,
+		lifeMs: LIFE_MS,
+		containers: 1,
+		starts: STARTS,
+		say: text => t.log(text),
+	})
 	const { pausesMs, settledMs, quickMs, phasesMs, done } = outcome
-	t.log(`${KILLS} kills, ${POGS} POGs, ${done} lines and operations`)
+	t.log(`${KILLS} kills, ${POGS} POGs, ${done} lines and operations, ${outcome.started} containers started`)
 	t.log(`load average ${loadavg()[0]?.toFixed(1)}; a pause is the longest call of a 1 kHz writer around a kill`)
 	t.log(distribution('pause', pausesMs))
 	t.log(distribution('pause after an engine that served for 2 s', settledMs))

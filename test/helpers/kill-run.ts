@@ -4,6 +4,7 @@
  */
 import type { Service } from './service.ts'
 import { startService } from './service.ts'
+import { startLoad } from './start-load.ts'
 import { fixtureProgram, PYTHON, type Running, start, TOP, until } from './programs.ts'
 
 export interface KillRun {
@@ -13,6 +14,8 @@ export interface KillRun {
 	readonly lifeMs: number
 	/** Containers whose syslog(2) calls are part of it, started by `pogctl run`. */
 	readonly containers: number
+	/** The runtime that containers are started with one after the other; none when left out. */
+	readonly starts?: string | undefined
 	readonly say?: (text: string) => void
 }
 
@@ -21,6 +24,8 @@ export interface KillOutcome {
 	/** Lines and operations of all loads. */
 	readonly done: number
 	readonly faults: readonly string[]
+	/** Containers that were started, each with a log of its own. */
+	readonly started: number
 	/** For each kill: the longest call of a 1 kHz writer that was under way then or followed until the next, in milliseconds. */
 	readonly pausesMs: readonly number[]
 	/** Of these, those after an engine that had served for two seconds, and those after one that had just begun. */
@@ -53,7 +58,14 @@ const PROMISED_MS = 300
 const DRAINED_WITHIN_MS = 90_000
 
 /** Runs it. The numbers are what was seen; nothing is thrown for a fault. */
-export async function killRun({ kills, pogs, lifeMs, containers, say = () => {} }: KillRun): Promise<KillOutcome> {
+export async function killRun({
+	kills,
+	pogs,
+	lifeMs,
+	containers,
+	starts,
+	say = () => {},
+}: KillRun): Promise<KillOutcome> {
 	const service = await startService()
 	const loads: Load[] = []
 	try {
@@ -70,6 +82,7 @@ export async function killRun({ kills, pogs, lifeMs, containers, say = () => {} 
 		await Promise.all(
 			loads.map(({ running, name }) => running.printed(`${name} is ready`, out => out.includes('ready'), 60_000)),
 		)
+		const starting = starts === undefined ? undefined : startLoad(service, starts)
 		const killedAtMs: number[] = []
 		for (let kill = 1; kill <= kills; kill++) {
 			// Every other one is killed while the next one is still loading.
@@ -81,6 +94,7 @@ export async function killRun({ kills, pogs, lifeMs, containers, say = () => {} 
 			if (kill % 10 === 0) say(`${kill} of ${kills} kills`)
 		}
 		await sleep(500)
+		const started = (await starting?.end()) ?? { done: 0, faults: [] }
 		for (const { running } of loads) running.child.stdin?.end()
 		const results = await Promise.all(loads.map(resultOf))
 		const prober = results.at(-1 - containers)
@@ -88,7 +102,8 @@ export async function killRun({ kills, pogs, lifeMs, containers, say = () => {} 
 		return {
 			kills,
 			done: results.reduce((sum, { done }) => sum + done, 0),
-			faults: results.flatMap(({ faults }) => faults),
+			faults: [...results.flatMap(({ faults }) => faults), ...started.faults],
+			started: started.done,
 			pausesMs,
 			settledMs: pausesMs.filter((_, i) => i % 2 === 1),
 			quickMs: pausesMs.filter((_, i) => i % 2 === 0),
