@@ -85,14 +85,19 @@ export class BundleAttacher {
 		for (const { name, start: kept } of starts.kept.take()) {
 			const { containerId, bundle, runtime, made } = kept
 			const planned = this.#plan(bundle, containerId, runtime)
-			if (planned === undefined || 'failure' in planned || planned.value.name !== name) {
+			const plan = planned !== undefined && 'value' in planned ? planned.value : undefined
+			// Its POG has been removed since; or, where the runtime makes the mounts, it runs and has all it waited for.
+			const isOver =
+				(made && !lifecycle.knows(containerId)) ||
+				(plan !== undefined && plan.start.mounts === undefined && lifecycle.isRunning(name))
+			if (plan?.name !== name || isOver) {
 				starts.kept.forget(name)
-				log('warn', 'a start that was under way is given up', { container: containerId, pog: name })
+				if (!isOver) log('warn', 'a start that was under way is given up', { container: containerId, pog: name })
 				continue
 			}
-			const { start } = planned.value
+			const { start } = plan
 			const make = made ? (): Promise<Outcome<PogInfo>> => lifecycle.show(containerId) : start.make
-			starts.expect(name, { ...start, make }, { containerId, bundle, runtime })
+			starts.expect(name, { ...start, make }, { containerId, bundle, runtime }, made)
 			log('info', 'goes on with a start', { container: containerId, pog: name })
 		}
 	}

@@ -26,12 +26,15 @@ export interface Start {
 }
 
 interface Expected extends Omit<Start, 'make'> {
+	readonly place: StartPlace
 	readonly made: Promise<Outcome<PogInfo>>
 	readonly timer: NodeJS.Timeout
 }
 
 /** A start that nobody comes to is forgotten. */
 const FORGET_AFTER_MS = 120_000
+/** From the answer until the listener has come that tells of the start. */
+const KNOWN_AFTER_MS = 2_000
 /** Reasons kept for those who ask why a container did not start. */
 const MAX_REASONS = 64
 
@@ -52,9 +55,9 @@ export class ContainerStarts {
 	}
 
 	/** Has the POG made when the runtime has been let go on, beside its own work; `meet` waits for it. */
-	expect(name: string, start: Start, place: StartPlace): void {
+	expect(name: string, start: Start, place: StartPlace, isMade = false): void {
 		this.#drop(name)
-		this.kept.begin(name, place)
+		this.kept.begin(name, place, isMade)
 		const { containerId, make, mounts } = start
 		const timer = setTimeout(() => this.#drop(name), FORGET_AFTER_MS).unref()
 		const made = beside(make).then(pog => {
@@ -62,13 +65,15 @@ export class ContainerStarts {
 			if ('value' in pog) this.kept.made(name, place)
 			return pog
 		})
-		this.#expected.set(name, { containerId, made, timer, ...(mounts === undefined ? {} : { mounts }) })
+		this.#expected.set(name, { containerId, place, made, timer, ...(mounts === undefined ? {} : { mounts }) })
 		if (mounts !== undefined) readyToAttach()
 	}
 
 	#drop(name: string): void {
 		clearTimeout(this.#expected.get(name)?.timer)
-		if (this.#expected.delete(name)) this.kept.forget(name)
+		const place = this.#expected.get(name)?.place
+		this.#expected.delete(name)
+		if (place !== undefined) this.kept.forget(name, place)
 	}
 
 	/** Is another container than this one about to start with a POG of that name? */
@@ -97,8 +102,11 @@ export class ContainerStarts {
 			return this.#lifecycle.isRunning(name) ? { value: '' } : failure(`No container with POG "${name}" is starting`)
 		}
 		const done = await this.#begin(start, thread)
-		// Before the runtime is told: a program that is run in it later is no start.
-		this.kept.forget(name)
+		// Before the runtime is told: a program that is run in it later is no start. Where the runtime makes the mounts no harm can come of
+		// that, and until the container is known as running the question may come once more.
+		const seenThrough = (): void => this.kept.forget(name, start.place)
+		if (start.mounts === undefined && 'value' in done) setTimeout(seenThrough, KNOWN_AFTER_MS).unref()
+		else seenThrough()
 		if ('value' in done) return { value: '' }
 		const { message } = done.failure
 		this.#log('error', 'a container is not started, because its log cannot be mounted', { pog: name, cause: message })

@@ -17,7 +17,7 @@ import type { FdStore } from './fd-store.ts'
 import { keptHandshake } from './kept-state.ts'
 import { openTo } from './peers.ts'
 import type { ShardClient } from './shard-client.ts'
-import { claim } from './takeover.ts'
+import { claim, claimAll } from './takeover.ts'
 
 export interface DoorKeeping {
 	readonly runDir: string
@@ -72,7 +72,7 @@ export async function openSyslogDoor(
 		if (socketFd < 0) return `Cannot listen at ${path}: ${errnoName(socketFd)}; syslog(2) will not be answered`
 		fdStore.keep('door', socketFd)
 	}
-	const served = await shard.ask('serveSyslog', { socketFd })
+	const served = await shard.ask('serveSyslog', { socketFd, callers: claimAll(inherited, 'caller-') })
 	return 'error' in served ? served.error : undefined
 }
 

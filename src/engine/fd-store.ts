@@ -4,8 +4,9 @@
  *     api                 the listening socket of the API
  *     host                the FUSE connection of RUN/host
  *     door                the listening socket of RUN/seccomp.sock
+ *     caller-N            a runtime that has connected there and said nothing yet
  *     fuse-ID, log-ID     a POG's FUSE connection and its /dev/log socket
- *     seccomp-ID-N        its seccomp listeners
+ *     seccomp-ID-PID-N    its seccomp listeners; PID: the process that the filter was made for, 0 when it was not told
  *
  * Source: sd_notify(3), sd_listen_fds(3) of systemd 252. Invariant: a descriptor is kept before anything depends on it. With
  * nobody to keep them (NOTIFY_SOCKET is not set) everything here does nothing.

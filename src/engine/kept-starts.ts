@@ -37,9 +37,9 @@ export class KeptStarts {
 		mkdirSync(this.#directory, { recursive: true, mode: 0o700 })
 	}
 
-	begin(name: string, place: StartPlace): void {
+	begin(name: string, place: StartPlace, made: boolean): void {
 		this.#places.set(name, place)
-		this.#write(name, { ...place, made: false })
+		this.#write(name, { ...place, made })
 	}
 
 	/** The POG of a start is whole. One that nobody waits for any more is not written down again. */
@@ -53,7 +53,9 @@ export class KeptStarts {
 		renameSync(`${path}.new`, path)
 	}
 
-	forget(name: string): void {
+	/** Nobody waits for it any more; `place`: unless another start of that name is under way. */
+	forget(name: string, place?: StartPlace): void {
+		if (place !== undefined && this.#places.get(name) !== place) return
 		this.#places.delete(name)
 		rmSync(this.#path(name), { force: true })
 	}

@@ -5,6 +5,7 @@ import type { Diagnostic } from '../lib/diagnostic.ts'
 import type { PogFigures } from '../pog/describe.ts'
 import type { ConfState } from '../pog/configured.ts'
 import type { PogPolicy } from '../pog/limits.ts'
+import type { NamedDescriptor } from '../sys/upbringing.ts'
 import type { Noticed } from './pog-observer.ts'
 import type { Transport } from './transports.ts'
 
@@ -38,7 +39,7 @@ export interface ServeRequest {
 	/** The container's first process, when it is known; else 0. */
 	pid: number
 	/** Seccomp listeners that an earlier engine took, by their name in the descriptor store. */
-	syslogFds: readonly { readonly name: string; readonly fd: number }[]
+	syslogFds: readonly NamedDescriptor[]
 }
 
 /** Every command by name: what is asked, and what is answered. */
@@ -56,8 +57,8 @@ export interface Commands {
 	policy: { ask: PogPolicy; answer: null }
 	/** Serves the host's control file on this FUSE connection; `revive`: it is an earlier engine's. `storePath`: for its state. */
 	serveControl: { ask: { fuseFd: number; revive: boolean; storePath: string }; answer: null }
-	/** Takes seccomp listeners of containers from this listening socket. */
-	serveSyslog: { ask: { socketFd: number }; answer: null }
+	/** Takes seccomp listeners of containers from this listening socket; `callers` had connected to an earlier engine. */
+	serveSyslog: { ask: { socketFd: number; callers: readonly NamedDescriptor[] }; answer: null }
 	/** Takes syslog(2) calls of LXC containers from this listening socket. */
 	serveLxc: { ask: { socketFd: number }; answer: null }
 	/** The answer to a command of the control file. */

@@ -251,10 +251,7 @@ export class Shard {
 				this.#reactor.add({ fd: fuseFd, rare: true, turn: units => session.serve(units), over: () => {} })
 				return null
 			},
-			serveSyslog: ({ socketFd }) => {
-				this.#serveSyslog(socketFd)
-				return null
-			},
+			serveSyslog: ask => this.#serveSyslog(ask),
 			serveLxc: ({ socketFd }) => {
 				const complain = (message: string): void => this.#complain('lxc', message)
 				const door = new LxcDoor(this.#reactor, this.#context.desk, socketFd, pid => this.#ofFirst(pid), complain)
@@ -330,10 +327,12 @@ export class Shard {
 		this.#reactor.remove(log)
 	}
 
-	#serveSyslog(socketFd: number): void {
+	#serveSyslog({ socketFd, callers }: Commands['serveSyslog']['ask']): null {
 		const complain = (message: string): void => this.#complain('seccomp', message)
-		const door = new SyslogDoor(this.#reactor, socketFd, (told, fd) => this.#listen(told, fd, complain), complain)
+		const onListener = (told: ContainerProcess, fd: number): boolean => this.#listen(told, fd, complain)
+		const door = new SyslogDoor(this.#reactor, socketFd, onListener, complain, this.#context.fdStore, callers)
 		this.#reactor.every(TICK_MS, () => door.tick())
+		return null
 	}
 
 	#complain(socket: string, message: string): void {
@@ -355,17 +354,16 @@ export class Shard {
 				complain(`The listener of container "${containerId}" is not for POG "${metadata}" of "${expected}"`)
 				return false
 			}
-			const name = `seccomp-${pog.id}-${this.#listeners + 1}`
+			const name = `seccomp-${pog.id}-${pid}-${this.#listeners + 1}`
 			this.#context.fdStore.keep(name, fd)
 			this.#takeListener(served, name, fd, pid)
-			this.#tell({ event: 'introduced', id: pog.id, pid })
 			return true
 		}
 		complain(`A seccomp listener came for POG "${metadata}", which is not there`)
 		return false
 	}
 
-	#takeListener({ syslog, account }: ServedPog, name: string, fd: number, pid: number): void {
+	#takeListener({ pog, syslog, account }: ServedPog, name: string, fd: number, pid: number): void {
 		const number = Number(name.slice(name.lastIndexOf('-') + 1))
 		this.#listeners = Math.max(this.#listeners, number)
 		const listener = syslog.listen(fd, number, userNamespaceOf(pid), closed => {
@@ -373,6 +371,8 @@ export class Shard {
 			this.#context.fdStore.forget(name)
 		})
 		this.#reactor.add(listener, account)
+		// Of one that was inherited as well: the engine before may have died before it said so.
+		this.#tell({ event: 'introduced', id: pog.id, pid: Number(/^seccomp-\d+-(\d+)-/.exec(name)?.[1] ?? 0) })
 	}
 
 	/** A process descriptor is readable when its process has ended. */

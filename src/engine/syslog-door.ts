@@ -3,17 +3,22 @@
  *
  * Source: OCI runtime specification 1.1, config-linux.md, "Seccomp" (listenerPath): a stream socket, one message with the descriptor.
  * Invariant: a descriptor that is not handed on is closed, so its callers get ENOSYS instead of waiting for ever; a
- * connection has bounded text and bounded time.
+ * connection has bounded text and bounded time, and one that has said nothing yet outlives the engine: a runtime that is cut off starts
+ * no container.
  */
 import { EAGAIN, EINTR } from '../lib/errno.ts'
 import { close } from '../sys/io.ts'
 import { acceptStream, DescriptorMessages } from '../sys/seccomp-socket.ts'
 import { type ContainerProcess, parseContainerProcess } from '../attach/container-process.ts'
+import type { NamedDescriptor } from '../sys/upbringing.ts'
+import type { FdStore } from './fd-store.ts'
 import type { Endpoint } from './reactor.ts'
 
 const MAX_TEXT_BYTES = 1 << 20
 const MAX_CONNECTIONS = 256
 const PATIENCE_MS = 10_000
+/** What names in the descriptor store begin with. */
+const CALLER = 'caller-'
 
 interface Watcher {
 	add(endpoint: Endpoint): void
@@ -21,6 +26,8 @@ interface Watcher {
 }
 
 interface Connection extends Endpoint {
+	/** In the descriptor store; empty when it is not there. */
+	name: string
 	readonly until: number
 	text: string
 	readonly descriptors: number[]
@@ -32,26 +39,42 @@ export class SyslogDoor {
 	readonly #connections = new Set<Connection>()
 	readonly #onListener: (process: ContainerProcess, fd: number) => boolean
 	readonly #complain: (message: string) => void
+	readonly #fdStore: Pick<FdStore, 'keep' | 'forget'>
+	#lastName = 0
 
-	/** `onListener` takes the descriptor over, or answers false. */
+	/** `onListener` takes the descriptor over, or answers false. `callers`: connections that an earlier engine had taken. */
 	constructor(
 		reactor: Watcher,
 		socketFd: number,
 		onListener: (process: ContainerProcess, fd: number) => boolean,
 		complain: (message: string) => void,
+		fdStore: Pick<FdStore, 'keep' | 'forget'>,
+		callers: readonly NamedDescriptor[] = [],
 	) {
 		this.#reactor = reactor
+		this.#fdStore = fdStore
 		this.#onListener = onListener
 		this.#complain = complain
 		reactor.add({ fd: socketFd, turn: () => this.#accept(socketFd), over: () => close(socketFd) })
+		for (const { name, fd } of callers) {
+			this.#lastName = Math.max(this.#lastName, Number(name.slice(CALLER.length)))
+			this.#attend(fd, name)
+		}
 	}
 
 	#accept(socketFd: number): number {
 		const fd = acceptStream(socketFd)
 		if (fd < 0) return 0
+		this.#attend(fd, '')
+		return 1
+	}
+
+	/** What has been said already is taken at once; who has said nothing is kept for the next engine. */
+	#attend(fd: number, name: string): void {
 		if (this.#connections.size >= MAX_CONNECTIONS) this.#sweep(Number.NEGATIVE_INFINITY)
 		const connection: Connection = {
 			fd,
+			name,
 			until: performance.now() + PATIENCE_MS,
 			text: '',
 			descriptors: [],
@@ -59,8 +82,12 @@ export class SyslogDoor {
 			over: () => this.#end(connection),
 		}
 		this.#connections.add(connection)
+		if (this.#receive(connection) < 0) return this.#end(connection)
+		if (connection.name === '') {
+			connection.name = `${CALLER}${++this.#lastName}`
+			this.#fdStore.keep(connection.name, fd)
+		}
 		this.#reactor.add(connection)
-		return 1
 	}
 
 	#receive(connection: Connection): number {
@@ -85,6 +112,7 @@ export class SyslogDoor {
 	#end(connection: Connection): void {
 		if (!this.#connections.delete(connection)) return
 		close(connection.fd)
+		if (connection.name !== '') this.#fdStore.forget(connection.name)
 		for (const fd of connection.descriptors) close(fd)
 	}
 

@@ -6,9 +6,8 @@
  */
 import { isAlive } from '../attach/process.ts'
 import { close } from '../sys/io.ts'
-import type { Inherited } from '../sys/upbringing.ts'
+import type { Inherited, NamedDescriptor } from '../sys/upbringing.ts'
 import type { FdStore } from './fd-store.ts'
-import type { ServeRequest } from './messages.ts'
 import type { EngineService } from './pog-service.ts'
 import type { TableEntry } from './pog-table.ts'
 import type { SavedPog } from './saved-pogs.ts'
@@ -54,7 +53,7 @@ export async function takeOver(
 		const { id, spec, process } = saved
 		const fuseFd = claim(inherited, `fuse-${id}`)
 		const logFd = claim(inherited, `log-${id}`)
-		const syslogFds = claimListeners(inherited, id)
+		const syslogFds = claimAll(inherited, `seccomp-${id}-`)
 		const giveUp = (why: string): string => {
 			for (const fd of [fuseFd, logFd, ...syslogFds.map(({ fd: each }) => each)]) if (fd >= 0) close(fd)
 			return why
@@ -113,8 +112,9 @@ export function claim(inherited: Inherited, name: string): number {
 	return fd
 }
 
-function claimListeners(inherited: Inherited, id: number): ServeRequest['syslogFds'][number][] {
-	const names = [...inherited.keys()].filter(name => name.startsWith(`seccomp-${id}-`))
+/** Takes all whose names begin so. */
+export function claimAll(inherited: Inherited, prefix: string): NamedDescriptor[] {
+	const names = [...inherited.keys()].filter(name => name.startsWith(prefix))
 	return names.map(name => ({ name, fd: claim(inherited, name) }))
 }
 

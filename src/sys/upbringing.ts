@@ -8,6 +8,12 @@ import { setCloseOnExec } from './notify-socket.ts'
 /** The first descriptor that is passed on: SD_LISTEN_FDS_START. */
 const FIRST_FD = 3
 
+/** One that an earlier engine had, with the name it is kept under. */
+export interface NamedDescriptor {
+	readonly name: string
+	readonly fd: number
+}
+
 /** What an earlier engine left for this one, each descriptor once. */
 export type Inherited = Map<string, number>
 
