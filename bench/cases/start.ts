@@ -18,6 +18,7 @@ import { run } from '../harness/process.ts'
 import { Service } from '../harness/service.ts'
 import type { Contestant } from '../harness/statistics.ts'
 import type { Row } from '../harness/table.ts'
+import { installWrapper } from '../harness/wrapper.ts'
 
 const TARGET_MS = 5
 const PAUSE_MS = 100
@@ -131,9 +132,7 @@ const byPodman = async (starts: Starts, scratch: string, root: string, runDir: s
 		conf,
 		'[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]\n[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n',
 	)
-	const wrapper = path.join(scratch, 'pogs-runc')
-	const settings = `export POGS_RUN_DIR=${runDir} POGS_RUNTIME=runc`
-	writeFileSync(wrapper, `#!/bin/sh\n${settings}\nexec ${PROJECT}/mount/pogs-runc "$@"\n`, { mode: 0o755 })
+	const wrapper = installWrapper(scratch, runDir)
 	const places = ['--root', path.join(scratch, 'podman'), '--runroot', path.join(scratch, 'podman-run')]
 	const podman = (pogs: boolean): string[] => [
 		'env',

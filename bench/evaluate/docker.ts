@@ -3,10 +3,11 @@
  *
  * Source of truth: dockerd(8). Invariant: after `stop` no container, process or mount of it is left.
  */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
-import { isMissing, type Missing, PROJECT } from '../harness/build.ts'
+import { isMissing, type Missing } from '../harness/build.ts'
 import { run, Server } from '../harness/process.ts'
+import { installWrapper } from '../harness/wrapper.ts'
 
 const IMAGE = 'pogs-evaluate'
 const NO_NETWORK = ['--bridge=none', '--iptables=false', '--ip6tables=false', '--ip-forward=false', '--ip-masq=false']
@@ -40,9 +41,7 @@ export class Docker {
 		if (isMissing(missing)) return missing
 		const directory = path.join(scratch, 'docker')
 		mkdirSync(directory)
-		const wrapper = path.join(directory, 'pogs-runc')
-		const settings = `export POGS_RUN_DIR=${runDir} POGS_RUNTIME=runc`
-		writeFileSync(wrapper, `#!/bin/sh\n${settings}\nexec ${PROJECT}/mount/pogs-runc "$@"\n`, { mode: 0o755 })
+		const wrapper = installWrapper(directory, runDir)
 		const places = ['data-root', 'exec-root'].map(name => `--${name}=${directory}/${name}`)
 		const server = new Server([
 			'dockerd',
