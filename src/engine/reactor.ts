@@ -36,7 +36,7 @@ export interface Loop {
 	/** `account`: whose time its turns take; its own when left out. */
 	add(endpoint: Endpoint, account?: Account): void
 	remove(endpoint: Endpoint): void
-	/** This endpoint has work that the kernel does not know of. */
+	/** This endpoint has work that the kernel does not know of, or will have it in a moment. */
 	nudge(endpoint: Endpoint): void
 	every(everyMs: number, run: () => void): void
 	stop(): void
@@ -148,7 +148,9 @@ export class Reactor implements Loop {
 
 	nudge(endpoint: Endpoint): void {
 		const seat = this.#byEndpoint.get(endpoint)
-		if (seat !== undefined) this.#welcome(seat)
+		if (seat === undefined) return
+		this.#welcome(seat)
+		this.#awaited = true
 	}
 
 	every(everyMs: number, run: () => void): void {
@@ -254,7 +256,11 @@ export class Reactor implements Loop {
 				this.#spins = this.#paid ? MAX_SPINS : Math.max(MIN_SPINS, this.#spins - (this.#spins >> DECAY_SHIFT))
 				return
 			} else {
-				if (this.#idle > 1) yieldProcessor()
+				if (this.#idle > 1) {
+					yieldProcessor()
+					// Others may have had it for long: then who came meanwhile is asked for first.
+					this.#nowMs = this.#now()
+				}
 				for (const warm of this.#warm) warm.ready = true
 			}
 		}
@@ -278,11 +284,13 @@ export class Reactor implements Loop {
 		})
 	}
 
-	/** The ready one that used least. */
+	/** The ready one that used least. Of one account what was sent comes first: who looks at a log sees what was sent to it before. */
 	#next(): Seat | undefined {
 		let next: Seat | undefined
 		for (const seat of this.#warm) {
-			if (seat.ready && (next === undefined || seat.account.usedMs < next.account.usedMs)) next = seat
+			if (!seat.ready) continue
+			const sooner = next === undefined || seat.account.usedMs < next.account.usedMs
+			if (sooner || (seat.account === next?.account && seat.endpoint.patient === true)) next = seat
 		}
 		return next
 	}

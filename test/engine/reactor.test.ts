@@ -107,3 +107,21 @@ test('reactor serves what came before a patient endpoint was removed, and no mor
 	t.true(stays.total() >= 50, `${stays.total()} units`)
 	for (const { endpoint } of [gone, stays]) close(endpoint.fd)
 })
+
+test('reactor: what was sent to a log comes before what is asked of it, also when both came together', t => {
+	const order: string[] = []
+	const reactor = new Reactor()
+	const account = new Account()
+	const prompt = counter(false, () => {
+		order.push('asked')
+		reactor.stop()
+	})
+	const patient = counter(true, () => order.push('sent'))
+	reactor.add(prompt.endpoint, account)
+	reactor.add(patient.endpoint, account)
+	prompt.feed()
+	patient.feed()
+	reactor.run()
+	t.deepEqual(order, ['sent', 'asked'])
+	for (const { endpoint } of [patient, prompt]) close(endpoint.fd)
+})
