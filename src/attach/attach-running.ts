@@ -6,6 +6,7 @@
  * nothing that a container can delay, and every job is answered once.
  */
 import type { PogPaths } from '../pog/info.ts'
+import { close } from '../sys/io.ts'
 import { AttachThread } from './attach-thread.ts'
 import { type Attachable, pointsOf } from './oci/attachable.ts'
 
@@ -23,9 +24,14 @@ export interface RunningContainer {
 	readonly targets?: ReadonlySet<string>
 	/** Store of a POG that is new: the container's own /var/log is copied into it first. */
 	readonly lowerStore?: string
+	/** What is to be mounted, taken hold of before; they are this attempt's now. */
+	readonly trees?: Trees
 	/** How long a container may make us wait; 10 s by default. */
 	readonly timeoutMs?: number
 }
+
+/** Detached copies of a POG's parts by their places in a container, as descriptors: to be used once, or closed. */
+export type Trees = ReadonlyMap<string, number>
 
 /** One mount to make: where it comes from on the host and where it goes in the container. */
 export interface AttachTarget {
@@ -38,6 +44,14 @@ export interface AttachTarget {
 	readonly existing: boolean
 	/** Nobody else uses this place, so an empty one was made for us. */
 	readonly ownPlace: boolean
+	/** Its detached copy, when there is one already. */
+	readonly tree?: number
+}
+
+/** Takes hold of what an `AttachJob` will mount. */
+export interface TreesJob {
+	readonly action: 'trees'
+	readonly targets: readonly AttachTarget[]
 }
 
 export interface AttachJob {
@@ -52,6 +66,8 @@ export interface AttachJob {
 
 /** The container's paths that were mounted or unmounted, and what was left out with its reason; or why nothing was done. */
 export type AttachOutcome = { readonly value: string[]; readonly left: string[] } | { readonly problem: string }
+
+export type ThreadAnswer = AttachOutcome | { readonly trees: readonly number[] }
 
 type Manners = Pick<AttachTarget, 'optional' | 'existing' | 'ownPlace'>
 
@@ -76,15 +92,36 @@ export function attachRunning(container: RunningContainer): Promise<AttachOutcom
 	return runInThread(container, { action: 'attach', pid, ...roots, ...lower, targets: targetsOf(container) })
 }
 
+/**
+ * Takes hold of what is to be mounted in a container that is about to come: each step of each path is a question to the
+ * service, which need not be asked while the container waits. Empty when that cannot be done; then it is done later.
+ */
+export async function takeTrees(container: Pick<RunningContainer, 'paths' | 'attach' | 'targets'>): Promise<Trees> {
+	const targets = targetsOf(container)
+	const answer = await THREAD.run({ action: 'trees', targets }, DEFAULT_TIMEOUT_MS)
+	if (!('trees' in answer)) return new Map()
+	return new Map(targets.map(({ path }, at) => [path, answer.trees[at] ?? -1]))
+}
+
+/** Lets go of trees that nobody is going to mount. */
+export function closeTrees(trees: Trees): void {
+	for (const fd of trees.values()) if (fd >= 0) close(fd)
+}
+
 /** Unmounts what a container has of a POG. Files that are open there stay readable until they are closed. */
 export function detachRunning(container: RunningContainer): Promise<AttachOutcome> {
 	return runInThread(container, { action: 'detach', pid: container.pid, targets: targetsOf(container).reverse() })
 }
 
-function targetsOf({ paths, attach, targets }: RunningContainer): AttachTarget[] {
+type Wanted = Pick<RunningContainer, 'paths' | 'attach' | 'targets' | 'trees'>
+
+function targetsOf({ paths, attach, targets, trees }: Wanted): AttachTarget[] {
 	return pointsOf(attach)
 		.filter(({ target }) => targets?.has(target) ?? true)
-		.map(({ source, target, kind }) => ({ source: paths[source], path: target, kind, ...MANNERS[source] }))
+		.map(({ source, target, kind }) => {
+			const tree = trees?.get(target) ?? -1
+			return { source: paths[source], path: target, kind, ...MANNERS[source], ...(tree < 0 ? {} : { tree }) }
+		})
 }
 
 const THREAD = new AttachThread()
@@ -94,8 +131,12 @@ export function readyToAttach(): void {
 	THREAD.ready()
 }
 
-function runInThread(container: RunningContainer, job: AttachJob): Promise<AttachOutcome> {
+async function runInThread(container: RunningContainer, job: AttachJob): Promise<AttachOutcome> {
 	const { pid, timeoutMs = DEFAULT_TIMEOUT_MS } = container
-	if (!Number.isSafeInteger(pid) || pid < 1) return Promise.resolve({ problem: `"${pid}" is no process id` })
-	return THREAD.run(job, timeoutMs)
+	if (!Number.isSafeInteger(pid) || pid < 1) {
+		closeTrees(container.trees ?? new Map())
+		return { problem: `"${pid}" is no process id` }
+	}
+	const answer = await THREAD.run(job, timeoutMs)
+	return 'trees' in answer ? { problem: 'The attach thread answered something else' } : answer
 }

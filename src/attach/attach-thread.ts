@@ -6,13 +6,13 @@
  * another; an idle thread keeps no process alive.
  */
 import { Worker } from 'node:worker_threads'
-import type { AttachJob, AttachOutcome } from './attach-running.ts'
+import type { AttachJob, ThreadAnswer, TreesJob } from './attach-running.ts'
 
 export class AttachThread {
 	#worker: Worker | undefined
 	#last: Promise<unknown> = Promise.resolve()
 	/** Takes the answer to the job that runs. */
-	#answer: (outcome: AttachOutcome) => void = () => {}
+	#answer: (outcome: ThreadAnswer) => void = () => {}
 
 	/** Starts the thread if there is none. */
 	ready(): void {
@@ -20,23 +20,24 @@ export class AttachThread {
 	}
 
 	/** Runs a job when those before it are done. */
-	run(job: AttachJob, timeoutMs: number): Promise<AttachOutcome> {
+	run(job: AttachJob | TreesJob, timeoutMs: number): Promise<ThreadAnswer> {
 		const outcome = this.#last.then(() => this.#runNow(job, timeoutMs))
 		this.#last = outcome
 		return outcome
 	}
 
-	async #runNow(job: AttachJob, timeoutMs: number): Promise<AttachOutcome> {
+	async #runNow(job: AttachJob | TreesJob, timeoutMs: number): Promise<ThreadAnswer> {
 		const worker = (this.#worker ??= this.#start())
 		worker.ref()
 		let timer: NodeJS.Timeout | undefined
-		const outcome = await new Promise<AttachOutcome>(resolve => {
+		const outcome = await new Promise<ThreadAnswer>(resolve => {
 			this.#answer = resolve
 			timer = setTimeout(() => {
 				// Held up in a file system of the container, it cannot be stopped.
 				this.#worker = undefined
 				void worker.terminate()
-				resolve({ problem: `The container of process ${job.pid} did not let us finish in ${timeoutMs} ms` })
+				const who = 'pid' in job ? `The container of process ${job.pid}` : 'The service'
+				resolve({ problem: `${who} did not let us finish in ${timeoutMs} ms` })
 			}, timeoutMs)
 			worker.postMessage(job)
 		})
@@ -54,7 +55,7 @@ export class AttachThread {
 			this.#worker = undefined
 			this.#answer({ problem: `Cannot attach: ${why}` })
 		}
-		worker.on('message', (outcome: AttachOutcome) => {
+		worker.on('message', (outcome: ThreadAnswer) => {
 			if (this.#worker === worker) this.#answer(outcome)
 		})
 		worker.on('error', error => broken(error.message))

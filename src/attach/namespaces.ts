@@ -5,11 +5,12 @@
  * see it too, and between joining its namespace and coming back only descriptors are used: no path of it is looked up, no
  * module loaded, nothing thrown. Invariant: everything is mounted, or as it was before.
  */
-import { readFileSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { ENOENT, ENOSYS, EROFS, errnoName } from '../lib/errno.ts'
 import { close, O_CLOEXEC, O_DIRECTORY, O_RDONLY, openPath } from '../sys/io.ts'
 import { joinMounts, NamespaceCalls, O_PATH, type Standing, unshareFs } from '../sys/namespaces.ts'
-import type { AttachJob, AttachOutcome, AttachTarget } from './attach-running.ts'
+import { readProcOrThrow } from '../sys/small-file.ts'
+import type { AttachJob, AttachOutcome, AttachTarget, TreesJob } from './attach-running.ts'
 import { ContainerRoot, type Found, type NotFound } from './container-root.ts'
 import { parseIdMap, rootOwner } from './id-map.ts'
 import { copyLowerVarLog } from './lower.ts'
@@ -45,7 +46,8 @@ interface Container {
 
 /** Does what a job says; expected failures are its answer. Throws when the process ends meanwhile. */
 export function runJob(job: AttachJob): AttachOutcome {
-	const open: number[] = []
+	// What was taken hold of for this job goes with it, whatever comes of it.
+	const open = job.targets.flatMap(({ tree }) => tree ?? [])
 	const roots: ContainerRoot[] = []
 	try {
 		const container = enter(job, open)
@@ -57,6 +59,19 @@ export function runJob(job: AttachJob): AttachOutcome {
 		for (const root of roots) root.close()
 		for (const fd of open) close(fd)
 	}
+}
+
+/** Detached copies of what targets mount, in their order; a negative errno for one that cannot be had now. */
+export function takeTrees({ targets }: TreesJob): number[] {
+	const calls = new NamespaceCalls()
+	const trees = targets.map(({ source }) => {
+		const open: number[] = []
+		const tree = copyTree(calls, source, open)
+		if (tree < 0) for (const fd of open) close(fd)
+		return tree
+	})
+	calls.release()
+	return trees
 }
 
 /** Takes hold of a process's namespace, root and mounts. */
@@ -74,9 +89,11 @@ function enter({ pid, root: below = '', hostRoot }: AttachJob, open: number[]): 
 	if ([ours, first].some(host => host >= 0 && inode(host) === inode(theirs))) {
 		return { problem: `Process ${pid} sees the mounts of the host: a POG there would hide the host's own log` }
 	}
-	const read = (path: string): string => readFileSync(path, 'latin1')
-	const mounts = parseMountinfo(read(`/proc/${pid}/mountinfo`)).map(mount => [mount.id, mount] as const)
-	const owner = rootOwner(parseIdMap(read(`/proc/${pid}/uid_map`)), parseIdMap(read(`/proc/${pid}/gid_map`)))
+	const mounts = parseMountinfo(readProcOrThrow(`/proc/${pid}/mountinfo`)).map(mount => [mount.id, mount] as const)
+	const owner = rootOwner(
+		parseIdMap(readProcOrThrow(`/proc/${pid}/uid_map`)),
+		parseIdMap(readProcOrThrow(`/proc/${pid}/gid_map`)),
+	)
 	const outer = hostRoot === undefined ? -ENOENT : keep(openPath(hostRoot, O_PATH | O_DIRECTORY | O_CLOEXEC))
 	const rootAt = (fd: number) => new ContainerRoot(new NamespaceCalls(), fd, owner ?? { uid: 0, gid: 0 })
 	return {
@@ -91,7 +108,7 @@ function enter({ pid, root: below = '', hostRoot }: AttachJob, open: number[]): 
 }
 
 function readHostGroups(): ReadonlySet<number> {
-	const mounts = parseMountinfo(readFileSync('/proc/self/mountinfo', 'latin1'))
+	const mounts = parseMountinfo(readProcOrThrow('/proc/self/mountinfo'))
 	return new Set(mounts.flatMap(mount => [mount.shared, mount.master]).filter(group => group > 0))
 }
 
@@ -123,7 +140,7 @@ function copyLower(pid: number, storePath: string, open: number[]): string[] {
 function prepare(target: AttachTarget, container: Container, open: number[]): Place | NotFound {
 	const { root, hostRoot, mounts, hostGroups } = container
 	const refuse = (errno: number, text: string): NotFound => ({ errno, text })
-	const tree = copyTree(root.calls, target.source, open)
+	const tree = target.tree ?? copyTree(root.calls, target.source, open)
 	if (tree === -ENOSYS) return refuse(0, `Cannot mount ${target.path}: Linux 5.12 or later is needed`)
 	if (tree < 0) return refuse(0, `Cannot take hold of ${target.source}: ${errnoName(tree)}`)
 	const wanted = target.existing ? undefined : target.kind

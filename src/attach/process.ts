@@ -2,13 +2,14 @@
  * What /proc tells of a container by one of its processes: whose root it has, and which process it begins with.
  * Source: proc(5): uid_map, gid_map, ns, task, status.
  */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { readdirSync, readlinkSync } from 'node:fs'
+import { readProc, readProcOrThrow } from '../sys/small-file.ts'
 import { type Owner, parseIdMap, rootOwner } from './id-map.ts'
 
 /** Host ids of the root of a process's user namespace; the host's root when it has none, undefined when the process is gone. */
 export function ownerOfProcess(pid: number): Owner | undefined {
 	try {
-		const read = (file: string) => parseIdMap(readFileSync(`/proc/${pid}/${file}`, 'latin1'))
+		const read = (file: string) => parseIdMap(readProcOrThrow(`/proc/${pid}/${file}`))
 		return rootOwner(read('uid_map'), read('gid_map')) ?? { uid: 0, gid: 0 }
 	} catch {
 		return undefined
@@ -23,25 +24,37 @@ export function firstInNewNamespace(thread: number): number | undefined {
 	const runtime = tgidOf(thread)
 	const namespace = namespaceOf('mnt', runtime)
 	if (namespace === undefined) return undefined
-	return childrenOf(runtime).find(child => {
+	for (const child of childrenOf(runtime)) {
 		const other = namespaceOf('mnt', child)
-		return other !== undefined && other !== namespace
-	})
+		if (other !== undefined && other !== namespace) return child
+	}
+	return undefined
 }
 
 function tgidOf(thread: number): number {
 	return Number(statusOf(thread, 'Tgid') ?? thread)
 }
 
-/** Children are their thread's, and the kernel may be built without the list of them. */
-function childrenOf(pid: number): number[] {
+/** Children are their thread's, and the kernel may be built without the list of them. One that is found ends the search. */
+function* childrenOf(pid: number): Generator<number> {
+	let listed = false
+	for (const thread of namesIn(`/proc/${pid}/task`)) {
+		const list = readProc(`/proc/${pid}/task/${thread}/children`)
+		// That thread is gone.
+		if (typeof list === 'number') continue
+		listed = true
+		for (const child of list.split(' ')) if (child !== '') yield Number(child)
+	}
+	if (listed) return
+	for (const name of namesIn('/proc'))
+		if (/^\d+$/.test(name) && statusOf(name, 'PPid') === String(pid)) yield Number(name)
+}
+
+function namesIn(directory: string): string[] {
 	try {
-		const threads = readdirSync(`/proc/${pid}/task`)
-		const lists = threads.map(thread => readFileSync(`/proc/${pid}/task/${thread}/children`, 'latin1'))
-		return lists.flatMap(list => list.split(' ').filter(Boolean).map(Number))
+		return readdirSync(directory)
 	} catch {
-		const all = readdirSync('/proc').filter(name => /^\d+$/.test(name))
-		return all.map(Number).filter(other => statusOf(other, 'PPid') === String(pid))
+		return []
 	}
 }
 
@@ -68,14 +81,10 @@ const START_FIELD = 22
 
 /** Undefined when there is no such process. */
 export function identify(pid: number): ProcessIdentity | undefined {
-	try {
-		const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-		const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-		const start = fields[START_FIELD - 3]
-		return start === undefined ? undefined : { pid, start }
-	} catch {
-		return undefined
-	}
+	const stat = readProc(`/proc/${pid}/stat`)
+	if (typeof stat === 'number') return undefined
+	const start = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[START_FIELD - 3]
+	return start === undefined ? undefined : { pid, start }
 }
 
 /** Whether it is still the same process, and no zombie of it. */
@@ -97,14 +106,8 @@ function innermostPid(pid: string): number {
 
 /** A field of /proc/PID/status; undefined when the process is gone. */
 function statusOf(pid: number | string, field: 'NSpid' | 'PPid' | 'Tgid'): string | undefined {
-	try {
-		const status = readFileSync(`/proc/${pid}/status`, 'latin1')
-		return status
-			.split('\n')
-			.find(line => line.startsWith(`${field}:`))
-			?.slice(field.length + 1)
-			.trim()
-	} catch {
-		return undefined
-	}
+	const status = readProc(`/proc/${pid}/status`)
+	if (typeof status === 'number') return undefined
+	const line = status.split('\n').find(each => each.startsWith(`${field}:`))
+	return line?.slice(field.length + 1).trim()
 }

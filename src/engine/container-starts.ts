@@ -9,7 +9,14 @@
  * the runtime is told ECANCELED and the container is not started.
  */
 import { setImmediate } from 'node:timers/promises'
-import { attachRunning, readyToAttach, type RunningContainer } from '../attach/attach-running.ts'
+import {
+	attachRunning,
+	closeTrees,
+	readyToAttach,
+	type RunningContainer,
+	takeTrees,
+	type Trees,
+} from '../attach/attach-running.ts'
 import { firstInNewNamespace } from '../attach/process.ts'
 import type { Failure, Outcome } from '../control/service.ts'
 import type { PogInfo } from '../pog/info.ts'
@@ -28,6 +35,8 @@ export interface Start {
 interface Expected extends Omit<Start, 'make'> {
 	readonly place: StartPlace
 	readonly made: Promise<Outcome<PogInfo>>
+	/** What will be mounted; empty where that is the runtime's. */
+	readonly trees: Promise<Trees>
 	readonly timer: NodeJS.Timeout
 }
 
@@ -57,6 +66,7 @@ export class ContainerStarts {
 	/** Has the POG made when the runtime has been let go on, beside its own work; `meet` waits for it. */
 	expect(name: string, start: Start, place: StartPlace, isMade = false): void {
 		this.#drop(name)
+		this.#lifecycle.stir()
 		this.kept.begin(name, place, isMade)
 		const { containerId, make, mounts } = start
 		const timer = setTimeout(() => this.#drop(name), FORGET_AFTER_MS).unref()
@@ -65,15 +75,26 @@ export class ContainerStarts {
 			if ('value' in pog) this.kept.made(name, place)
 			return pog
 		})
-		this.#expected.set(name, { containerId, place, made, timer, ...(mounts === undefined ? {} : { mounts }) })
+		const trees = made.then(pog =>
+			'failure' in pog || mounts === undefined ? new Map() : takeTrees({ ...mounts, paths: pog.value.paths }),
+		)
+		this.#expected.set(name, { containerId, place, made, trees, timer, ...(mounts === undefined ? {} : { mounts }) })
 		if (mounts !== undefined) readyToAttach()
 	}
 
+	/** Nobody comes for it any more. */
 	#drop(name: string): void {
-		clearTimeout(this.#expected.get(name)?.timer)
-		const place = this.#expected.get(name)?.place
+		const dropped = this.#take(name)
+		if (dropped === undefined) return
+		this.kept.forget(name, dropped.place)
+		void dropped.trees.then(closeTrees)
+	}
+
+	#take(name: string): Expected | undefined {
+		const expected = this.#expected.get(name)
+		clearTimeout(expected?.timer)
 		this.#expected.delete(name)
-		if (place !== undefined) this.kept.forget(name, place)
+		return expected
 	}
 
 	/** Is another container than this one about to start with a POG of that name? */
@@ -95,9 +116,7 @@ export class ContainerStarts {
 
 	/** A thread of a runtime is about to bring a listener for this POG: at the container's start, or for a program run in it later. */
 	async meet(name: string, thread: number): Promise<Outcome<string>> {
-		const start = this.#expected.get(name)
-		clearTimeout(start?.timer)
-		this.#expected.delete(name)
+		const start = this.#take(name)
 		if (start === undefined) {
 			return this.#lifecycle.isRunning(name) ? { value: '' } : failure(`No container with POG "${name}" is starting`)
 		}
@@ -119,16 +138,21 @@ export class ContainerStarts {
 		return done
 	}
 
-	async #begin({ containerId, made, mounts }: Expected, thread: number): Promise<Outcome<unknown>> {
+	async #begin({ containerId, made, mounts, trees: taking }: Expected, thread: number): Promise<Outcome<unknown>> {
 		const pog = await made
+		const trees = await taking
 		if ('failure' in pog || mounts === undefined) return pog
 		const pid = firstInNewNamespace(thread)
-		if (pid === undefined) return failure(`Process ${thread} starts no container`)
-		const [attached, started] = await Promise.all([
-			attachRunning({ ...mounts, paths: pog.value.paths, pid }),
-			this.#lifecycle.started(containerId, pid),
-		])
-		return 'problem' in attached ? failure(attached.problem) : started
+		if (pid === undefined) {
+			closeTrees(trees)
+			return failure(`Process ${thread} starts no container`)
+		}
+		const attaching = attachRunning({ ...mounts, paths: pog.value.paths, trees, pid })
+		const begun = this.#lifecycle.begin(containerId, pid)
+		const attached = await attaching
+		// The runtime is let go on first. It is written down who the first process is: a later engine would watch it too.
+		void setImmediate().then(() => this.#lifecycle.watch(containerId))
+		return 'problem' in attached ? failure(attached.problem) : begun
 	}
 
 	/** Why the container of this id was not started, once; empty when we know of nothing. */

@@ -97,6 +97,11 @@ function unescape(text: string): string {
 	return Buffer.from(bytes, 'latin1').toString('utf8')
 }
 
+/** Whether a name or an id in digits means the host's own log. */
+export function isHost(name: string): boolean {
+	return name === HOST_NAME || name === '0'
+}
+
 /** The host's row of the POG table. */
 export function describeHost(startedAtMs: number): PogInfo {
 	const log = new HostLog()

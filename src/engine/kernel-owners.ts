@@ -6,11 +6,12 @@
  *
  * Invariant: a control group that others share (the service's, that of the process's parent, or another POG's) names nobody.
  */
-import { readFileSync, readlinkSync } from 'node:fs'
+import { readlinkSync } from 'node:fs'
 import { LRUCache } from 'lru-cache'
 import type { OwnedProcess, Owners } from '../ingest/kernel-messages.ts'
 import type { Pog } from '../pog/pog.ts'
 import type { CoreDump } from '../sys/proc-connector.ts'
+import { readProc } from '../sys/small-file.ts'
 
 /** Far longer than it takes to read the kernel's word, and short against the reuse of numbers. */
 const DYING_MS = 1000
@@ -46,9 +47,11 @@ export class KernelOwners implements Owners<Pog> {
 		const status = statusOf(pid)
 		if (pidNamespace === '' || status === undefined) return
 		const paths: Partial<Record<Controller, string>> = {}
+		const own = cgroupsOf(pid)
+		const others = ['self', status.parent].map(cgroupsOf)
 		for (const controller of CONTROLLERS) {
-			const path = cgroupPath(pid, controller)
-			const shared = ['self', status.parent].some(other => isWithin(cgroupPath(other, controller), path))
+			const path = pathIn(own, controller)
+			const shared = others.some(other => isWithin(pathIn(other, controller), path))
 			if (path !== '' && path !== '/' && !shared) paths[controller] = path
 		}
 		this.#known.set(pog, {
@@ -90,7 +93,7 @@ export class KernelOwners implements Owners<Pog> {
 	#ofLiving(hostPid: number): OwnedProcess<Pog> | undefined {
 		const namespace = namespaceOf(hostPid, 'pid')
 		if (namespace === '') return undefined
-		const path = cgroupPath(hostPid, 'memory')
+		const path = pathIn(cgroupsOf(hostPid), 'memory')
 		for (const [owner, { pidNamespace, level }] of this.#known) {
 			if (pidNamespace !== namespace && this.ofCgroup('memory', path)?.owner !== owner) continue
 			return { owner, pid: statusOf(hostPid)?.pids[level] ?? 0 }
@@ -113,25 +116,23 @@ function namespaceOf(pid: number | string, kind: 'pid' | 'cgroup'): string {
 
 /** The parent and the numbers in every pid namespace, the host's first. */
 function statusOf(pid: number | string): { parent: number; pids: number[] } | undefined {
-	try {
-		const status = readFileSync(`/proc/${pid}/status`, 'latin1')
-		const parent = Number(/^PPid:\s*(\d+)/m.exec(status)?.[1] ?? 0)
-		const pids = /^NSpid:\s*(.*)$/m.exec(status)?.[1] ?? String(pid)
-		return { parent, pids: pids.trim().split(/\s+/).map(Number) }
-	} catch {
-		return undefined
-	}
+	const status = readProc(`/proc/${pid}/status`)
+	if (typeof status === 'number') return undefined
+	const parent = Number(/^PPid:\s*(\d+)/m.exec(status)?.[1] ?? 0)
+	const pids = /^NSpid:\s*(.*)$/m.exec(status)?.[1] ?? String(pid)
+	return { parent, pids: pids.trim().split(/\s+/).map(Number) }
 }
 
-/** Path of a process's control group of a controller, of the unified tree where it has none of its own; empty when unknown. */
-function cgroupPath(pid: number | string, controller: Controller): string {
-	let text: string
-	try {
-		text = readFileSync(`/proc/${pid}/cgroup`, 'latin1').replace(/ \(deleted\)$/gm, '')
-	} catch {
-		return ''
-	}
-	const lines = text.split('\n').map(line => /^\d+:([^:]*):(.*)$/.exec(line))
+/** The lines of a process's control groups: ids, controllers, path. */
+function cgroupsOf(pid: number | string): (RegExpExecArray | null)[] {
+	const text = readProc(`/proc/${pid}/cgroup`)
+	if (typeof text === 'number') return []
+	const lines = text.replace(/ \(deleted\)$/gm, '').split('\n')
+	return lines.map(line => /^\d+:([^:]*):(.*)$/.exec(line))
+}
+
+/** Path of the control group of a controller, of the unified tree where it has none of its own; empty when unknown. */
+function pathIn(lines: readonly (RegExpExecArray | null)[], controller: Controller): string {
 	const own = lines.find(line => line?.[1]?.split(',').includes(controller))
 	return own?.[2] ?? lines.find(line => line?.[1] === '')?.[2] ?? ''
 }

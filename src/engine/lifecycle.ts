@@ -5,7 +5,7 @@
  * A container that starts again gets a new POG, and its old one is kept as an earlier life (`earlier-lives.ts`).
  *
  * Invariant: whatever order the runtime's words and the process's end come in, the POG ends exactly once; more than
- * `retainCount` exited ones are never kept, and none longer than `retainMs`.
+ * `retainCount` exited ones are never kept (beyond what `Calm` puts off), and none longer than `retainMs`.
  */
 import type { RunningContainer } from '../attach/attach-running.ts'
 import { isAlive } from '../attach/process.ts'
@@ -36,6 +36,8 @@ export class Lifecycle {
 	readonly #charging: Charging
 	/** Exited POGs, oldest first, with the timers that remove them. */
 	readonly #exited = new Map<TableEntry, NodeJS.Timeout>()
+	/** Those that ended and have everything still. */
+	readonly #ended = new Set<TableEntry>()
 	/** Prepared ones whose container has not started, likewise. */
 	readonly #unstarted = new Map<TableEntry, NodeJS.Timeout>()
 
@@ -44,6 +46,11 @@ export class Lifecycle {
 		this.#charging = new Charging(service)
 		this.#retention = retention
 		service.onAttached = entry => this.#chargeLater(entry)
+	}
+
+	/** A container is being started just now. */
+	stir(): void {
+		this.#service.calm.stir()
 	}
 
 	/** What stands against a POG for a container, as far as it can be seen at once. */
@@ -61,14 +68,10 @@ export class Lifecycle {
 		if (stale !== undefined) await this.#makeRoom(stale)
 		// What is retained of another container gives its name to one that comes.
 		await this.discardExited(spec.name)
-		const made = await this.#service.create(spec)
+		const made = await this.#service.create(spec, [...parts])
 		const entry = this.#service.table.findContainer(spec.containerId)
-		if (entry !== undefined) {
-			entry.status = 'created'
-			entry.parts = [...parts]
-			this.#service.save(entry)
-			this.#awaitStart(entry)
-		}
+		if (entry !== undefined) this.#awaitStart(entry)
+		this.#service.spares?.fill()
 		return made
 	}
 
@@ -86,8 +89,15 @@ export class Lifecycle {
 		this.#unstarted.delete(entry)
 	}
 
-	/** The container's first process is known. */
+	/** The container's first process is known: it runs, and its end will be seen. */
 	async started(containerId: string, pid: number): Promise<Outcome<null>> {
+		const begun = this.begin(containerId, pid)
+		await this.watch(containerId)
+		return begun
+	}
+
+	/** The container's first process is known, and written down. `watch` has to follow. */
+	begin(containerId: string, pid: number): Outcome<null> {
 		const entry = this.#service.table.findContainer(containerId)
 		return entry === undefined ? missing(containerId) : this.#begin(entry, pid)
 	}
@@ -111,10 +121,13 @@ export class Lifecycle {
 	/** A process of the container brought its listener: where nobody else tells of the start, that is how it is known. */
 	async introduced(id: number, pid: number): Promise<void> {
 		const entry = this.#service.table.byId(id)
-		if (entry?.status === 'created' && entry.containerId !== '' && pid > 0) await this.#begin(entry, pid)
+		if (entry?.status !== 'created' || entry.containerId === '' || pid <= 0) return
+		this.#begin(entry, pid)
+		await this.watch(entry.containerId)
 	}
 
-	async #begin(entry: TableEntry, pid: number): Promise<Outcome<null>> {
+	#begin(entry: TableEntry, pid: number): Outcome<null> {
+		this.#service.calm.stir()
 		this.#awaitNoMore(entry)
 		entry.status = 'running'
 		setProcess(entry, pid)
@@ -122,15 +135,20 @@ export class Lifecycle {
 		this.#service.save(entry)
 		this.#service.journal.add('started', entry, { pid })
 		this.#chargeLater(entry)
-		const watched = await this.#service.watch(entry, pid)
-		// Gone already: that is an exit too.
-		if ('failure' in watched) await this.#end(entry)
 		return { value: null }
 	}
 
 	/** Not now: the container's own start comes first, and one that ends at once never pays. */
 	#chargeLater(entry: TableEntry): void {
 		setTimeout(() => void this.#chargeRing(entry), CHARGE_AFTER_MS).unref()
+	}
+
+	/** Sees the end of a container that has begun; of one that has ended already, at once. */
+	async watch(containerId: string): Promise<void> {
+		const entry = this.#service.table.findContainer(containerId)
+		if (entry?.status !== 'running') return
+		const watched = entry.process && (await this.#service.watch(entry, entry.process.pid))
+		if (watched === undefined || 'failure' in watched) this.#end(entry)
 	}
 
 	/** The ring has another size: the container pays for that one too. */
@@ -140,6 +158,7 @@ export class Lifecycle {
 	}
 
 	async #chargeRing(entry: TableEntry): Promise<void> {
+		if (entry.status !== 'running') return
 		const info = await this.#service.show(entry.name)
 		if (entry.process === undefined || entry.status !== 'running' || 'failure' in info) return
 		await this.#charging.charge(entry, entry.process.pid, info.value.ring.sizeBytes)
@@ -152,7 +171,7 @@ export class Lifecycle {
 	async exited(containerId: string): Promise<Outcome<null>> {
 		const entry = this.#service.table.findContainer(containerId)
 		if (entry === undefined) return missing(containerId)
-		await this.#end(entry)
+		this.#end(entry)
 		return { value: null }
 	}
 
@@ -190,16 +209,17 @@ export class Lifecycle {
 	async #makeRoom(entry: TableEntry): Promise<void> {
 		const { name, process } = entry
 		// It ended, and we were not told yet.
-		if (entry.status === 'running' && process !== undefined && !isAlive(process)) await this.#end(entry)
+		if (entry.status === 'running' && process !== undefined && !isAlive(process)) await this.#endNow(entry)
+		await this.#settle(entry)
 		if (entry.status !== 'exited' || this.#service.table.byId(entry.id) !== entry) return this.#remove(entry)
 		if (!(await this.#service.putAside(entry))) return this.#remove(entry)
 		for (const oldest of this.#service.table.earlierLives(name).slice(0, -MAX_LIVES)) await this.#remove(oldest)
 	}
 
 	/** The kernel says that the container's first process ended. */
-	async processEnded(id: number): Promise<void> {
+	processEnded(id: number): void {
 		const entry = this.#service.table.byId(id)
-		if (entry !== undefined) await this.#end(entry)
+		if (entry !== undefined) this.#end(entry)
 	}
 
 	/** Goes on with a POG that an earlier engine had: what it waited for may have happened meanwhile. */
@@ -213,19 +233,34 @@ export class Lifecycle {
 		if (process !== undefined && entry.keep !== true) {
 			const watched = isAlive(process) ? await this.#service.watch(entry, process.pid) : undefined
 			// Another process may have got the number between the two: then this one is gone all the same.
-			if (watched === undefined || 'failure' in watched || !isAlive(process)) await this.#end(entry)
+			if (watched === undefined || 'failure' in watched || !isAlive(process)) await this.#endNow(entry)
 			else if (entry.chargeDue) this.#chargeLater(entry)
 		} else if (entry.status === 'created' && entry.containerId !== '') {
 			this.#awaitStart(entry)
 		}
 	}
 
-	async #end(entry: TableEntry): Promise<void> {
+	/** Known as gone at once; its mounts and what else it had are given back when it is calm. */
+	#end(entry: TableEntry): void {
 		if (entry.status === 'exited') return
-		this.#service.journal.add('exited', entry)
+		this.#service.calm.stir()
+		this.#service.exited(entry, Date.now() + this.#retention().retainMs)
+		this.#ended.add(entry)
+		void this.#service.calm.come().then(() => this.#settle(entry))
+	}
+
+	#endNow(entry: TableEntry): Promise<void> {
+		this.#end(entry)
+		return this.#settle(entry)
+	}
+
+	/** Gives back what one has that ended, if that was put off. */
+	async #settle(entry: TableEntry): Promise<void> {
+		// Removed by somebody meanwhile, and its name may be another's by now.
+		if (!this.#ended.delete(entry) || this.#service.table.byId(entry.id) !== entry) return
 		const { retainMs, retainCount } = this.#retention()
 		if (retainMs === 0 || retainCount === 0) return this.#remove(entry)
-		await this.#service.retire(entry, Date.now() + retainMs)
+		await this.#service.retire(entry)
 		await this.#retain(entry, retainMs, retainCount)
 	}
 
@@ -245,6 +280,7 @@ export class Lifecycle {
 		this.#awaitNoMore(entry)
 		clearTimeout(this.#exited.get(entry))
 		this.#exited.delete(entry)
+		this.#ended.delete(entry)
 		if (this.#service.table.byId(entry.id) === entry) await this.#service.remove(String(entry.id))
 	}
 }

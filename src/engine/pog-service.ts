@@ -5,6 +5,7 @@
 import type { EventFilter, PogEvent } from '../control/events.ts'
 import {
 	ATTACH_PARTS,
+	type AttachPart,
 	type AttachReport,
 	type AttachRequest,
 	type Failure,
@@ -19,22 +20,23 @@ import { readVersion } from '../lib/version.ts'
 import type { PogInfo, RecordInfo } from '../pog/info.ts'
 import { geometry } from '../ring/layout.ts'
 import { attachTo, detachFrom } from './attachments.ts'
+import type { Calm } from './calm.ts'
 import { putAside } from './earlier-lives.ts'
-import { EventJournal, goesBy } from './events.ts'
+import { EventJournal } from './events.ts'
 import type { FdStore } from './fd-store.ts'
-import { describeHost, HOST_NAME, HostLog } from './host-log.ts'
+import { describeHost, isHost } from './host-log.ts'
+import { Logs } from './logs.ts'
 import type { CommandName, Commands, ServeRequest, ShardEvent } from './messages.ts'
 import type { Transport } from './transports.ts'
 import { PogTable, setProcess, type TableEntry } from './pog-table.ts'
 import type { HostPolicy } from './policy.ts'
-import { RecordReader } from './record-reader.ts'
-import { type RecordSource, streamRecords } from './record-stream.ts'
 import type { ShardClient } from './shard-client.ts'
 import { close } from '../sys/io.ts'
 import { removeSavedEngine, removeSavedPog, writeSavedEngine, writeSavedPog } from './saved-pogs.ts'
-import { failure, nameTaken, noEarlierLife, tooLarge, unknownPog } from './refusals.ts'
+import { failure, nameTaken, tooLarge, unknownPog } from './refusals.ts'
 import { rateOf, serveRequest } from './serve-request.ts'
-import { forgetDescriptors, prepareStore, releaseMount, releaseStore } from './store.ts'
+import { forgetDescriptors, prepareStore, releaseMount, releaseStore, type Store } from './store.ts'
+import { type Sizes, StorePool } from './store-pool.ts'
 
 export interface EngineState {
 	readonly runDir: string
@@ -43,6 +45,8 @@ export interface EngineState {
 	readonly startedAtMs: number
 	readonly policy: { readonly current: HostPolicy }
 	readonly transport: Transport
+	/** Stirred by every start and end of a container. */
+	readonly calm: Calm
 	/** Makes room for the version that is installed now. */
 	upgrade(): Promise<Outcome<UpgradeReport>>
 	/** What the kernel and the shard agreed on; filled with the first mount. */
@@ -58,12 +62,23 @@ export class EngineService implements PogService {
 	readonly #leaving = new Map<number, TableEntry>()
 	/** Names whose directories are not free yet. */
 	readonly #goingAway = new Map<string, Promise<unknown>>()
+	readonly #logs = new Logs(this.table)
 	readonly #shard: ShardClient
 	readonly #state: EngineState
+
+	/** Stores that are ready; none where the transport mounts for itself. */
+	readonly spares: StorePool | undefined
 
 	constructor(shard: ShardClient, state: EngineState) {
 		this.#shard = shard
 		this.#state = state
+		const { runDir, fdStore, transport, policy, calm } = state
+		const [sizes, newId] = [() => policy.current, () => this.#newId()]
+		if (transport === 'kernel') this.spares = new StorePool({ runDir, fdStore, calm, sizes, newId })
+	}
+
+	get calm(): Calm {
+		return this.#state.calm
 	}
 
 	/** The engine as it stands on disk. */
@@ -195,25 +210,26 @@ export class EngineService implements PogService {
 		return this.table.isTaken(spec.name) ? nameTaken(spec.name) : undefined
 	}
 
-	async create(spec: PogSpec): Promise<Outcome<PogInfo>> {
+	/** `parts`: what a runtime is about to put into the container; left out, there is none to wait for. */
+	async create(spec: PogSpec, parts?: readonly AttachPart[]): Promise<Outcome<PogInfo>> {
 		const policy = this.#state.policy.current
 		const ringBytes = geometry(spec.ringBytes ?? policy.ringBytes).textBytes
 		await this.#goingAway.get(spec.name)
 		const refused = this.refusal(spec)
 		if (refused !== undefined) return refused
-		const id = this.table.reserve(spec.name)
-		if (id === undefined) return nameTaken(spec.name)
-		this.saveEngine()
+		if (!this.table.reserve(spec.name)) return nameTaken(spec.name)
 		const quotaBytes = spec.quotaBytes ?? policy.quotaBytes
-		const { runDir, transport, fdStore } = this.#state
-		const store = prepareStore(runDir, spec.name, ringBytes, quotaBytes, transport, { fdStore, id })
-		if (typeof store === 'string') {
+		const { runDir, fdStore } = this.#state
+		const prepared = this.#store(spec.name, { ringBytes, quotaBytes })
+		if (typeof prepared === 'string') {
 			this.table.release(spec.name)
-			return failure(500, store)
+			return failure(500, prepared)
 		}
+		const { id, store } = prepared
 		const containerId = spec.containerId ?? ''
-		const status = containerId === '' ? 'created' : 'running'
+		const status = containerId === '' || parts !== undefined ? 'created' : 'running'
 		const entry: TableEntry = { id, name: spec.name, containerId, spec, ringBytes, quotaBytes, status, store }
+		if (parts !== undefined) entry.parts = parts
 		this.save(entry)
 		const answer = await this.#ask('serve', serveRequest(entry, { rate: rateOf(policy), ...spec }))
 		if ('failure' in answer) {
@@ -226,6 +242,22 @@ export class EngineService implements PogService {
 		this.table.add(entry)
 		this.journal.add('created', entry, { ringBytes, state: answer.value.conf.state })
 		return { value: this.table.info(entry, answer.value) }
+	}
+
+	/** One that is ready, or a new one. */
+	#store(name: string, sizes: Sizes): { readonly id: number; readonly store: Store } | string {
+		const spare = this.spares?.take(name, sizes)
+		if (spare !== undefined) return spare
+		const { runDir, transport, fdStore } = this.#state
+		const id = this.#newId()
+		const store = prepareStore(runDir, name, sizes.ringBytes, sizes.quotaBytes, transport, { fdStore, id })
+		return typeof store === 'string' ? store : { id, store }
+	}
+
+	#newId(): number {
+		const id = this.table.newId()
+		this.saveEngine()
+		return id
 	}
 
 	remove(name: string): Promise<Outcome<null>> {
@@ -266,11 +298,16 @@ export class EngineService implements PogService {
 		return this.#ask('watch', { id: entry.id, pid })
 	}
 
-	/** The container is gone: its mount and socket go, its records stay until `remove`. */
-	async retire(entry: TableEntry, removeAtMs: number): Promise<void> {
+	/** The container is gone; `retire` or `remove` has to follow. */
+	exited(entry: TableEntry, removeAtMs: number): void {
 		entry.status = 'exited'
 		entry.removeAtMs = removeAtMs
 		this.save(entry)
+		this.journal.add('exited', entry)
+	}
+
+	/** Its mount and socket go, its records stay until `remove`. */
+	async retire(entry: TableEntry): Promise<void> {
 		await this.#ask('retire', { id: entry.id })
 		forgetDescriptors({ fdStore: this.#state.fdStore, id: entry.id })
 		releaseMount(this.#state.runDir, entry.name)
@@ -332,28 +369,7 @@ export class EngineService implements PogService {
 	}
 
 	records(name: string | null, filter: RecordFilter, signal: AbortSignal): Outcome<AsyncIterable<RecordInfo>> {
-		if (name !== null) {
-			const entry = filter.previous === true ? this.table.findPrevious(name) : this.table.find(name)
-			const source = isHost(name) ? new HostLog() : this.#reader(entry)
-			if (source === undefined) return filter.previous === true ? noEarlierLife(name) : unknownPog(name)
-			return { value: streamRecords([source], filter, signal) }
-		}
-		const wanted = filter.pogs
-		const unknown = wanted?.find(each => !isHost(each) && this.table.find(each) === undefined)
-		if (unknown !== undefined) return unknownPog(unknown)
-		const known = new Set<number>()
-		const fresh = (): RecordSource[] => {
-			const sources: RecordSource[] = []
-			for (const entry of this.table.entries) {
-				if (known.has(entry.id) || (wanted !== undefined && !wanted.some(each => goesBy(entry, each)))) continue
-				known.add(entry.id)
-				const reader = this.#reader(entry)
-				if (reader !== undefined) sources.push(reader)
-			}
-			return sources
-		}
-		const host = wanted === undefined || wanted.some(isHost) ? [new HostLog()] : []
-		return { value: streamRecords([...host, ...fresh()], filter, signal, fresh) }
+		return this.#logs.records(name, filter, signal)
 	}
 
 	events(filter: EventFilter, signal: AbortSignal): Outcome<AsyncIterable<PogEvent>> {
@@ -361,35 +377,17 @@ export class EngineService implements PogService {
 	}
 
 	newest(): RecordInfo[] {
-		const sources: (HostLog | RecordReader)[] = [new HostLog()]
-		for (const entry of this.table.entries) {
-			const reader = this.#reader(entry)
-			if (reader !== undefined) sources.push(reader)
-		}
-		return sources.flatMap(source => {
-			source.skipToLast()
-			const record = source.next()
-			source.close()
-			return record ?? []
-		})
-	}
-
-	#reader(entry: TableEntry | undefined): RecordReader | undefined {
-		if (entry === undefined) return undefined
-		return new RecordReader(entry.name, entry.store.ringPath, () => this.table.byId(entry.id) !== entry)
+		return this.#logs.newest()
 	}
 
 	/** Gives back everything, at the end of the service. */
 	async close(): Promise<void> {
 		await this.#shard.ask('stop', null)
+		this.spares?.close()
 		for (const entry of this.table.entries) {
 			this.table.remove(entry)
 			releaseStore(this.#state.runDir, entry.name)
 		}
 		removeSavedEngine(this.#state.runDir)
 	}
-}
-
-function isHost(name: string): boolean {
-	return name === HOST_NAME || name === '0'
 }

@@ -67,11 +67,16 @@ export class PogTable {
 		return name === HOST_NAME || this.#byName.has(name) || this.#coming.has(name)
 	}
 
-	/** Reserves a name and the next id; undefined when the name is taken. */
-	reserve(name: string): number | undefined {
-		if (this.isTaken(name)) return undefined
-		this.#coming.add(name)
+	/** An id that nobody has had. */
+	newId(): number {
 		return ++this.#lastId
+	}
+
+	/** Keeps a name from being taken by others. Whether it was free. */
+	reserve(name: string): boolean {
+		if (this.isTaken(name)) return false
+		this.#coming.add(name)
+		return true
 	}
 
 	/** Gives a reserved name back. */

@@ -9,6 +9,7 @@ import { loadFuseNative } from '../fuse/native-package.ts'
 import { EAGAIN, errnoName } from '../lib/errno.ts'
 import { close } from '../sys/io.ts'
 import { lockDirectory } from '../sys/lock.ts'
+import { Calm } from './calm.ts'
 import { ContainerStarts } from './container-starts.ts'
 import {
 	closeControl,
@@ -132,7 +133,7 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 			else if (event.event === 'introduced') void lifecycle.introduced(event.id, event.pid)
 			else if (event.event === 'resized') void lifecycle.resized(event.id)
 			else if (event.event === 'noticed') service.noticed(event)
-			else if (event.event === 'exited') void lifecycle.processEnded(event.id)
+			else if (event.event === 'exited') lifecycle.processEnded(event.id)
 			else hear(event, log, features)
 		},
 		cause => {
@@ -148,6 +149,7 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 		policy,
 		transport,
 		features,
+		calm: new Calm(),
 		upgrade: () =>
 			upgrade({
 				runDir,

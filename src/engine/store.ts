@@ -87,7 +87,9 @@ function bindLog(storeFd: number, storePath: string, { fdStore, id }: Keeping): 
 
 function connect(mount: string, name: string, transport: Transport, { fdStore, id }: Keeping): { fd: number } | number {
 	if (transport !== 'kernel') return { fd: -1 }
-	return mountFuse(mount, { fsname: `pogs:${name}`, onOpen: fd => fdStore.keep(`fuse-${id}`, fd) })
+	// One that is made before it has a name keeps what it is given here.
+	const fsname = name.startsWith('.') ? 'pogs' : `pogs:${name}`
+	return mountFuse(mount, { fsname, onOpen: fd => fdStore.keep(`fuse-${id}`, fd) })
 }
 
 /**
@@ -114,6 +116,11 @@ export function adoptStore(runDir: string, name: string, kept: { fuseFd: number;
 	const { storePath } = storeAt(runDir, name, { ...kept, storeFd: -1 })
 	const storeFd = openPath(storePath, O_DIRECTORY | O_CLOEXEC)
 	return storeFd < 0 ? `Cannot open ${storePath}: ${errnoName(storeFd)}` : storeAt(runDir, name, { ...kept, storeFd })
+}
+
+/** A store whose directory has been renamed. */
+export function moveStore(runDir: string, name: string, { fuseFd, logFd, storeFd }: Store): Store {
+	return storeAt(runDir, name, { fuseFd, logFd, storeFd })
 }
 
 function storeAt(runDir: string, name: string, fds: Pick<Store, 'fuseFd' | 'logFd' | 'storeFd'>): Store {

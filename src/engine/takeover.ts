@@ -11,6 +11,7 @@ import type { FdStore } from './fd-store.ts'
 import type { EngineService } from './pog-service.ts'
 import type { TableEntry } from './pog-table.ts'
 import type { SavedPog } from './saved-pogs.ts'
+import { isSpare } from './store-pool.ts'
 import { adoptStore, forgetDescriptors, reconnectStore, releaseMount, releaseStore, type Store } from './store.ts'
 import type { Transport } from './transports.ts'
 
@@ -41,9 +42,10 @@ export async function takeOver(
 	const removed: { name: string; why: string }[] = []
 	const cutOff: TableEntry[] = []
 	const revived = found.map(async ({ name, saved }) => {
-		const problem = saved === undefined ? 'it was not whole' : await reviveOne(saved)
+		if (saved === undefined) return undefined
+		const problem = await reviveOne(saved)
 		if (typeof problem !== 'string') return problem
-		if (saved !== undefined) forgetDescriptors({ fdStore, id: saved.id })
+		forgetDescriptors({ fdStore, id: saved.id })
 		releaseStore(runDir, name)
 		removed.push({ name, why: problem })
 		return undefined
@@ -80,6 +82,12 @@ export async function takeOver(
 	}
 
 	const entries = (await Promise.all(revived)).filter(entry => entry !== undefined)
+	// Those that live come first. Of spare stores (`store-pool.ts`) there is nothing to tell.
+	for (const { name, saved } of found) {
+		if (saved !== undefined) continue
+		releaseStore(runDir, name)
+		if (!isSpare(name)) removed.push({ name, why: 'it was not whole' })
+	}
 	return { entries, cutOff, removed }
 }
 

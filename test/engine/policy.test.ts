@@ -170,18 +170,19 @@ test('the table gives each name and id once, and finds by either', t => {
 	const table = new PogTable()
 	const store = {} as Store
 	const add = (name: string): number => {
-		const id = table.reserve(name)
-		if (id === undefined) throw new Error(name)
+		if (!table.reserve(name)) throw new Error(name)
+		const id = table.newId()
 		table.add({ id, name, containerId: '', spec: { name }, ringBytes: 0, quotaBytes: 0, status: 'created', store })
 		return id
 	}
-	t.is(table.reserve('host'), undefined)
-	const first = table.reserve('a')
-	t.is(table.reserve('a'), undefined)
+	t.false(table.reserve('host'))
+	t.true(table.reserve('a'))
+	t.false(table.reserve('a'))
 	table.release('a')
+	const first = table.newId()
 	const again = add('a')
-	t.true(again > (first ?? 0))
-	t.is(table.reserve('a'), undefined)
+	t.true(again > first)
+	t.false(table.reserve('a'))
 	t.is(table.find('a'), table.find(String(again)))
 	const digits = add(String(again))
 	t.is(table.find(String(again))?.id, digits)
