@@ -27,6 +27,10 @@ import type { ShardContext } from './shard-context.ts'
 import { storeBytes } from './store-size.ts'
 import { Account } from './turns.ts'
 
+/** More than a socket can hold: net.unix.max_dgram_qlen is 512 at most on the systems we know. */
+const LAST_TURNS = 16
+const LAST_UNITS = 64
+
 export class ServedPog {
 	readonly pog: Pog
 	readonly link: Link
@@ -167,12 +171,18 @@ export class ServedPog {
 	retire(): void {
 		if (this.#retired) return
 		this.#retired = true
+		this.#takeLast()
 		this.syslog.closeAll()
 		this.link.close()
 		// Files of the container's that are open still would keep its store in memory.
 		this.#tree.destroy()
 		close(this.log.fd)
 		close(this.#request.storeFd)
+	}
+
+	/** What was sent to /dev/log before the end belongs to the log; a socket that somebody goes on sending to has no end. */
+	#takeLast(): void {
+		for (let turn = 0; turn < LAST_TURNS && this.log.turn(LAST_UNITS) > 0; turn++) {}
 	}
 
 	/** It was never served: the descriptors stay the caller's. */
