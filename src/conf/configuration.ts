@@ -108,12 +108,15 @@ export interface Limits {
 	readonly filters: number
 	/** Of a value in a property filter. */
 	readonly valueBytes: number
-	/** Of all regular expressions together: the work for a character is at most this. */
+	/** States of all regular expressions together: the work for a character is at most this. */
 	readonly regexNodes: number
+	/** States times characters: the work for a record is at most this, so that more states look at fewer characters. */
+	readonly regexWork: number
 }
 
+/** The longest text: ten times what anybody was seen to write, and read in some ten milliseconds. */
 export const DEFAULT_LIMITS: Limits = {
-	textBytes: 1 << 20,
+	textBytes: 128 << 10,
 	lineBytes: 2048,
 	lines: 8192,
 	rules: 512,
@@ -122,5 +125,6 @@ export const DEFAULT_LIMITS: Limits = {
 	diagnostics: 100,
 	filters: 32,
 	valueBytes: 128,
-	regexNodes: 512,
+	regexNodes: 1024,
+	regexWork: 1 << 18,
 }

@@ -5,9 +5,10 @@
  * A container writes both the filter and the text: what a filter looks at is cut to a bound, and regular expressions run
  * in time proportional to it (automaton.ts).
  */
+import type { Steps } from '../lib/steps.ts'
 import { Matcher } from './automaton.ts'
-import type { Filter, Operator, PropertyFilter } from './configuration.ts'
-import { parseRegex } from './posix-regex.ts'
+import type { Filter, Limits, Operator, PropertyFilter } from './configuration.ts'
+import { type Automaton, parseRegex } from './posix-regex.ts'
 
 /** What filters may ask of a record. Getters may decode when asked: only filtered rules ask. */
 export interface Subject {
@@ -22,16 +23,67 @@ export interface Subject {
 
 export type Predicate = (subject: Subject) => boolean
 
-/** Characters of a property that `regex` and the other operators look at. */
-const REGEX_SUBJECT = 1024
+/** Characters of a property that `regex` looks at, at most, and the other operators. */
+export const REGEX_SUBJECT = 1024
 const TEXT_SUBJECT = 4096
 
-/** The filter as a predicate; `localHostname` stands for `@`. A pattern that `parseRegex` refuses matches nothing. */
-export function compileFilter(filter: Filter, localHostname: string, regexNodes: number): Predicate {
+export interface FilterOptions {
+	/** The host that `@` stands for. */
+	readonly localHostname: string
+	readonly limits: Pick<Limits, 'regexNodes' | 'regexWork'>
+}
+
+/**
+ * The filters as predicates, in their order, one a step. A pattern that `parseRegex` refuses matches nothing; how many characters
+ * the others look at follows from the states that all of them have.
+ */
+export function* compileFilters(
+	filters: readonly Filter[],
+	{ localHostname, limits: { regexNodes, regexWork } }: FilterOptions,
+): Steps<Predicate[]> {
+	const automata = new Map<Filter, Automaton>()
+	let states = 0
+	for (const filter of filters) {
+		const automaton = automatonOf(filter, regexNodes)
+		if (automaton === null) continue
+		automata.set(filter, automaton)
+		states += automaton.nodes.length
+		yield
+	}
+	const characters = regexCharacters(states, regexWork)
+	const predicates: Predicate[] = []
+	for (const filter of filters) {
+		predicates.push(predicateOf(filter, localHostname, automata.get(filter), characters))
+		yield
+	}
+	return predicates
+}
+
+/** How many characters of a text patterns look at that have so many states together. */
+export function regexCharacters(states: number, regexWork: number): number {
+	return Math.min(REGEX_SUBJECT, Math.floor(regexWork / Math.max(1, states)))
+}
+
+function automatonOf(filter: Filter, nodes: number): Automaton | null {
+	if (filter.kind !== 'property' || (filter.operator !== 'regex' && filter.operator !== 'ereregex')) return null
+	const { operator, ignoreCase, value } = filter
+	const automaton = parseRegex(value, { extended: operator === 'ereregex', ignoreCase, nodes })
+	return 'problem' in automaton ? null : automaton
+}
+
+function predicateOf(
+	filter: Filter,
+	localHostname: string,
+	automaton: Automaton | undefined,
+	characters: number,
+): Predicate {
 	const { negated } = filter
 	if (filter.kind === 'property') {
-		const matches = OPERATORS[filter.operator](filter, regexNodes)
-		const { property } = filter
+		const { property, operator } = filter
+		const matches =
+			operator === 'regex' || operator === 'ereregex'
+				? matcher(automaton, characters)
+				: plain(filter, COMPARISONS[operator])
 		return subject => matches(subject[property]) !== negated
 	}
 	if (filter.kind === 'program') {
@@ -42,29 +94,23 @@ export function compileFilter(filter: Filter, localHostname: string, regexNodes:
 	return subject => hosts.has(subject.hostname.toLowerCase()) !== negated
 }
 
-type Compare = (filter: PropertyFilter, regexNodes: number) => (text: string) => boolean
+type Matches = (text: string) => boolean
+type Comparison = (text: string, value: string) => boolean
 
-const OPERATORS: Readonly<Record<Operator, Compare>> = {
-	contains: plain((text, value) => text.includes(value)),
-	isequal: plain((text, value) => text === value),
-	startswith: plain((text, value) => text.startsWith(value)),
-	regex: regex(false),
-	ereregex: regex(true),
+const COMPARISONS: Readonly<Record<Exclude<Operator, 'regex' | 'ereregex'>, Comparison>> = {
+	contains: (text, value) => text.includes(value),
+	isequal: (text, value) => text === value,
+	startswith: (text, value) => text.startsWith(value),
 }
 
-function plain(compare: (text: string, value: string) => boolean): Compare {
-	return ({ ignoreCase, value }) => {
-		if (!ignoreCase) return text => compare(text.slice(0, TEXT_SUBJECT), value)
-		const lower = value.toLowerCase()
-		return text => compare(text.slice(0, TEXT_SUBJECT).toLowerCase(), lower)
-	}
+function plain({ ignoreCase, value }: PropertyFilter, compare: Comparison): Matches {
+	if (!ignoreCase) return text => compare(text.slice(0, TEXT_SUBJECT), value)
+	const lower = value.toLowerCase()
+	return text => compare(text.slice(0, TEXT_SUBJECT).toLowerCase(), lower)
 }
 
-function regex(extended: boolean): Compare {
-	return ({ ignoreCase, value }, nodes) => {
-		const automaton = parseRegex(value, { extended, ignoreCase, nodes })
-		if ('problem' in automaton) return () => false
-		const matcher = new Matcher(automaton)
-		return text => matcher.test(text.slice(0, REGEX_SUBJECT))
-	}
+function matcher(automaton: Automaton | undefined, characters: number): Matches {
+	if (automaton === undefined) return () => false
+	const compiled = new Matcher(automaton)
+	return text => compiled.test(text.slice(0, characters))
 }

@@ -25,8 +25,14 @@ export function utf8Of(latin1: string): string {
 	return Buffer.from(latin1, 'latin1').toString('utf8')
 }
 
-/** Logical lines that are neither empty nor comments, in order. `#!`, `#+`, `#-` and `#:` open block lines, not comments. */
-export function* logicalLines(text: string): Generator<LogicalLine> {
+/** Physical lines that may pass without a logical one. */
+const PASSED_AT_ONCE = 64
+
+/**
+ * Logical lines that are neither empty nor comments, in order. `#!`, `#+`, `#-` and `#:` open block lines, not comments. Null now and
+ * then while there are none, so that a text of comments is passed in steps too.
+ */
+export function* logicalLines(text: string): Generator<LogicalLine | null> {
 	let pieces: Piece[] = []
 	let joined = ''
 	let number = 0
@@ -35,6 +41,7 @@ export function* logicalLines(text: string): Generator<LogicalLine> {
 		if (end < 0) end = text.length
 		const base = number === 0 ? 0 : start
 		number++
+		if (number % PASSED_AT_ONCE === 0) yield null
 		let from = start
 		let to = end
 		while (from < to && isBlank(text.charCodeAt(from))) from++

@@ -6,10 +6,12 @@
  * goes on; nothing that is skipped may widen a discard, so that a fault never makes records disappear.
  */
 import type { Diagnostic } from '../lib/diagnostic.ts'
+import { finish, type Steps } from '../lib/steps.ts'
 import { type ActionRead, parseAction } from './action.ts'
 import { type Block, type BlockKind, parseBlock } from './blocks.ts'
 import { type Configuration, DEFAULT_LIMITS, type Filter, type Limits, type Place, type Rule } from './configuration.ts'
 import { Files } from './files.ts'
+import { REGEX_SUBJECT, regexCharacters } from './filter.ts'
 import { type Fault, fault, isFault, quote } from './fault.ts'
 import { parseStatement, type Statement, scriptDepth } from './keywords.ts'
 import { type LogicalLine, latin1Of, logicalLines, utf8Of } from './lines.ts'
@@ -20,7 +22,7 @@ export interface ParseOptions {
 	/** The name that diagnostics give. */
 	readonly file: string
 	/** The files that a pattern names, in order. Absent: nothing can be included. */
-	readonly include?: (pattern: string) => readonly IncludedFile[]
+	readonly include?: (pattern: string) => readonly IncludedFile[] | Steps<readonly IncludedFile[]>
 	readonly limits?: Partial<Limits>
 }
 export interface IncludedFile {
@@ -30,6 +32,11 @@ export interface IncludedFile {
 
 /** Never throws; `usable` is false when nothing of the text can be put in force. */
 export function parseConfiguration(text: string | Uint8Array, options: ParseOptions): Configuration {
+	return finish(parseInSteps(text, options))
+}
+
+/** The same, a line or so a step. */
+export function parseInSteps(text: string | Uint8Array, options: ParseOptions): Steps<Configuration> {
 	return new Parser(options).parse(text)
 }
 
@@ -66,6 +73,9 @@ class Parser {
 	#regexNodesLeft: number
 	#textBytesLeft: number
 	#includesLeft: number
+	#statementsLeft: number
+	/** Where the patterns together have more states than may look at a whole text. */
+	#manyStates: Place | null = null
 	#linesLeft: number
 
 	constructor(options: ParseOptions) {
@@ -75,12 +85,14 @@ class Parser {
 		this.#regexNodesLeft = this.#limits.regexNodes
 		this.#textBytesLeft = this.#limits.textBytes
 		this.#includesLeft = this.#limits.includes
+		this.#statementsLeft = this.#limits.includes
 		this.#linesLeft = this.#limits.lines
 	}
 
-	parse(text: string | Uint8Array): Configuration {
+	*parse(text: string | Uint8Array): Steps<Configuration> {
 		const { file } = this.#options
-		const readable = this.#parseFile(text, file, false)
+		const readable = yield* this.#parseFile(text, file, false)
+		this.#warnOfStates()
 		const rules = this.#drafts.map(draft => this.#finish(draft))
 		const keywords = this.#files.keywords
 		const usable = readable && !this.#hopeless() && (rules.length > 0 || this.#errors === 0)
@@ -97,7 +109,7 @@ class Parser {
 	}
 
 	/** False when the text as a whole is refused. */
-	#parseFile(bytes: string | Uint8Array, file: string, included: boolean): boolean {
+	*#parseFile(bytes: string | Uint8Array, file: string, included: boolean): Steps<boolean> {
 		const length = typeof bytes === 'string' ? Buffer.byteLength(bytes) : bytes.length
 		if (length > this.#textBytesLeft) {
 			this.#report('error', file, 1, 1, `Text is ${length} bytes long, expected at most ${this.#textBytesLeft}`)
@@ -120,14 +132,16 @@ class Parser {
 			previous: null,
 			refused: false,
 		}
-		this.#parseLines(text, scope)
+		yield* this.#parseLines(text, scope)
 		return true
 	}
 
-	#parseLines(text: string, scope: Scope): void {
+	*#parseLines(text: string, scope: Scope): Steps<void> {
 		let depth = 0
 		let opened: LogicalLine | null = null
 		for (const line of logicalLines(text)) {
+			yield
+			if (line === null) continue
 			if (this.#hopeless()) return
 			if (this.#linesLeft-- <= 0) {
 				return this.#refuse(scope, line, fault(0, `Too many lines, expected at most ${this.#limits.lines}`))
@@ -143,7 +157,7 @@ class Parser {
 			}
 			const statement = line.text.startsWith('#') ? null : parseStatement(line.text)
 			if (statement === null) this.#parseRule(line, scope)
-			else this.#obey(statement, line, scope)
+			else yield* this.#obey(statement, line, scope)
 			if (statement?.kind !== 'script') continue
 			depth = scriptDepth(line.text, 0)
 			opened = line
@@ -152,24 +166,29 @@ class Parser {
 			this.#refuse(scope, opened, fault(0, 'Statement is not closed, expected ")" or "}"'))
 	}
 
-	#obey(statement: Statement, line: LogicalLine, scope: Scope): void {
+	*#obey(statement: Statement, line: LogicalLine, scope: Scope): Steps<void> {
 		const problem = 'fault' in statement ? statement.fault : undefined
 		scope.previous = null
 		scope.refused = false
 		if (problem !== undefined) this.#refuse(scope, line, problem)
 		else if (statement.kind === 'ignore' && statement.warning !== undefined) this.#warn(scope, line, statement.warning)
 		else if (statement.kind === 'set') this.#files.set(statement.keyword, statement.value)
-		else if (statement.kind === 'include') this.#include(statement.pattern, statement.offset, line, scope)
+		else if (statement.kind === 'include') yield* this.#include(statement.pattern, statement.offset, line, scope)
 	}
 
-	#include(pattern: string, offset: number, line: LogicalLine, scope: Scope): void {
+	*#include(pattern: string, offset: number, line: LogicalLine, scope: Scope): Steps<void> {
 		if (scope.included) {
 			return this.#refuse(scope, line, fault(offset, 'Included files cannot include others, expected rules'))
 		}
 		if (this.#options.include === undefined) {
 			return this.#warn(scope, line, fault(offset, `Include of ${quote(pattern)} has no effect here`))
 		}
-		for (const found of this.#options.include(utf8Of(pattern))) {
+		// What finds nothing costs as much.
+		if (this.#statementsLeft-- <= 0) {
+			return this.#refuse(scope, line, fault(offset, `Too many includes, expected at most ${this.#limits.includes}`))
+		}
+		const found = this.#options.include(utf8Of(pattern))
+		for (const { text, file } of 'next' in found ? yield* found : found) {
 			if (this.#includesLeft-- <= 0) {
 				return this.#refuse(
 					scope,
@@ -177,7 +196,7 @@ class Parser {
 					fault(offset, `Too many included files, expected at most ${this.#limits.includes}`),
 				)
 			}
-			this.#parseFile(found.text, found.file, true)
+			yield* this.#parseFile(text, file, true)
 		}
 	}
 
@@ -202,7 +221,8 @@ class Parser {
 
 	#parseBlock(block: Block, line: LogicalLine, scope: Scope): void {
 		const { kind, filter } = block
-		const problem = filter === null ? null : this.#admit(filter, block.valueOffset)
+		const { line: number } = line.placeAt(0)
+		const problem = filter === null ? null : this.#admit(filter, block.valueOffset, { file: scope.file, line: number })
 		if (block.end < line.text.length) {
 			// A property filter of rsyslog: in place of the selector, for this line alone.
 			if (problem !== null || filter === null)
@@ -224,7 +244,7 @@ class Parser {
 	}
 
 	/** Null when the filter is within all bounds. */
-	#admit(filter: Filter, offset: number): Fault | null {
+	#admit(filter: Filter, offset: number, place: Place): Fault | null {
 		const key = JSON.stringify(filter)
 		if (this.#filters.has(key)) return null
 		if (this.#filters.size >= this.#limits.filters)
@@ -240,10 +260,23 @@ class Parser {
 				const parsed = parseRegex(value, { extended, ignoreCase, nodes: this.#regexNodesLeft })
 				if ('problem' in parsed) return fault(offset, `Pattern ${quote(latin1Of(value))} has ${parsed.problem}`)
 				this.#regexNodesLeft -= parsed.nodes.length
+				if (this.#regexCharacters() < REGEX_SUBJECT) this.#manyStates ??= place
 			}
 		}
 		this.#filters.add(key)
 		return null
+	}
+
+	#regexCharacters(): number {
+		return regexCharacters(this.#limits.regexNodes - this.#regexNodesLeft, this.#limits.regexWork)
+	}
+
+	/** The work for a record is bounded: many patterns look at less of it. */
+	#warnOfStates(): void {
+		if (this.#manyStates === null) return
+		const states = this.#limits.regexNodes - this.#regexNodesLeft
+		const message = `Patterns have ${states} states together: each looks at the first ${this.#regexCharacters()} characters only`
+		this.#report('warning', this.#manyStates.file, this.#manyStates.line, 1, message)
 	}
 
 	#addRule(line: LogicalLine, scope: Scope, selected: Selected, filters: readonly Filter[], actionAt: number): void {

@@ -7,15 +7,17 @@
  *
  * Invariant: `mask(f, s, null)` is the table's entry, with every filtered rule taken as not matching.
  */
+import { finish, type Steps } from '../lib/steps.ts'
 import {
 	type Action,
 	type Configuration,
 	DEFAULT_LIMITS,
 	type DiscardAction,
 	type FileAction,
+	type Filter,
 	type Rule,
 } from './configuration.ts'
-import { compileFilter, type Predicate, type Subject } from './filter.ts'
+import { compileFilters, type Predicate, type Subject } from './filter.ts'
 
 export interface Routes {
 	/** Whether any rule has a filter: when not, `table` is all there is to know and no subject is needed. */
@@ -40,7 +42,34 @@ export interface RoutedFile {
 export interface RouteOptions {
 	/** The host that `+@` means. */
 	readonly localHostname?: string
-	readonly regexNodes?: number
+	/** What `compilePredicates` made of the same configuration; made at once when it is left out. */
+	readonly predicates?: Predicates
+}
+
+/** The filters of a configuration, each once, by their description. */
+export type Predicates = ReadonlyMap<string, Predicate>
+
+/** The part of the work that does not depend on where records go, in steps. */
+export function* compilePredicates(
+	{ rules }: Configuration,
+	{ localHostname = '' }: { localHostname?: string } = {},
+): Steps<Predicates> {
+	const filters = new Map(rules.flatMap(rule => rule.filters.map(filter => [keyOf(filter), filter] as const)))
+	yield
+	const predicates = yield* compileFilters([...filters.values()], { localHostname, limits: DEFAULT_LIMITS })
+	return new Map([...filters.keys()].map((key, i) => [key, predicates[i] as Predicate]))
+}
+
+/** A filter belongs to many rules: it is described once. */
+const keys = new WeakMap<Filter, string>()
+
+function keyOf(filter: Filter): string {
+	let key = keys.get(filter)
+	if (key === undefined) {
+		key = JSON.stringify(filter)
+		keys.set(filter, key)
+	}
+	return key
 }
 
 /**
@@ -50,23 +79,16 @@ export interface RouteOptions {
 export type BitOf = (name: string, action: Exclude<Action, DiscardAction>) => number
 
 export function compileRoutes(configuration: Configuration, bitOf: BitOf, options: RouteOptions = {}): Routes {
-	const { localHostname = '', regexNodes = DEFAULT_LIMITS.regexNodes } = options
+	const named = options.predicates ?? finish(compilePredicates(configuration, options))
+	const indexes = new Map([...named.keys()].map((key, i) => [key, i]))
 	const bits = new Map<string, number>()
 	const files: RoutedFile[] = []
-	const predicates: Predicate[] = []
-	const predicateOf = new Map<string, number>()
 
 	const steps = configuration.rules.map(rule => ({
 		rule,
 		bits: bitsOf(rule.action),
 		discards: rule.action.kind === 'discard',
-		filters: rule.filters.map(filter => {
-			const key = JSON.stringify(filter)
-			const known = predicateOf.get(key)
-			if (known !== undefined) return known
-			predicateOf.set(key, predicates.length)
-			return predicates.push(compileFilter(filter, localHostname, regexNodes)) - 1
-		}),
+		filters: rule.filters.map(filter => indexes.get(keyOf(filter)) as number),
 	}))
 
 	function bitsOf(action: Action): number {
@@ -81,14 +103,18 @@ export function compileRoutes(configuration: Configuration, bitOf: BitOf, option
 		return bit < 0 ? 0 : (1 << bit) >>> 0
 	}
 
-	const cells = Array.from({ length: CELLS }, (_, cell) => toCell(steps, cell))
 	const consoleBit = bits.get(CONSOLE) ?? -1
-	return new CompiledRoutes(cells, predicates, files, consoleBit < 0 ? 0 : (1 << consoleBit) >>> 0)
+	return new CompiledRoutes(steps, [...named.values()], files, consoleBit < 0 ? 0 : (1 << consoleBit) >>> 0)
 }
 
 const CONSOLE = '/dev/console'
 const CELLS = 32 * 8
 const FIRST_UNNAMED = 24
+const FACILITY_ROWS = CELLS / 8
+
+function maskOf({ masks, unnamedMask }: Rule, facility: number): number {
+	return facility < FIRST_UNNAMED ? (masks[facility] ?? 0) : unnamedMask
+}
 
 function nameOf(action: Exclude<Action, DiscardAction>): string {
 	switch (action.kind) {
@@ -110,29 +136,9 @@ interface Step {
 	readonly filters: readonly number[]
 }
 
-/** The rules that can concern one facility and severity, in order, up to the first discard without a filter. */
-interface Cell {
-	readonly unfiltered: number
-	readonly steps: readonly Step[]
-}
-
-const NO_STEPS: readonly Step[] = []
-
-function toCell(steps: readonly (Step & { readonly rule: Rule })[], cell: number): Cell {
-	const facility = cell >> 3
-	const severityBit = 1 << (cell & 7)
-	const selected: Step[] = []
-	let unfiltered = 0
-	for (const step of steps) {
-		const mask = facility < FIRST_UNNAMED ? (step.rule.masks[facility] ?? 0) : step.rule.unnamedMask
-		if ((mask & severityBit) === 0) continue
-		if (step.filters.length === 0) unfiltered |= step.bits
-		// A rule without a route has no part in the decision.
-		if (step.bits !== 0 || step.discards) selected.push(step)
-		if (step.discards && step.filters.length === 0) break
-	}
-	const filtered = selected.some(step => step.filters.length > 0)
-	return { unfiltered: unfiltered >>> 0, steps: filtered ? selected : NO_STEPS }
+/** A rule with what it selects. */
+interface RuleStep extends Step {
+	readonly rule: Rule
 }
 
 class CompiledRoutes implements Routes {
@@ -141,29 +147,62 @@ class CompiledRoutes implements Routes {
 	readonly filteredCells = new Uint8Array(CELLS)
 	readonly files: readonly RoutedFile[]
 	readonly console: number
-	/** By cell; empty when no cell has a filter, as in most containers. */
-	readonly #steps: readonly (readonly Step[])[]
+	/** The rules that can concern a cell, in order, up to the first discard without a filter: made for the first record that needs them. */
+	readonly #steps: (readonly Step[] | undefined)[] = []
+	readonly #rules: readonly RuleStep[]
 	readonly #predicates: readonly Predicate[]
 	/** For the record in hand: 0 not asked yet, 1 holds, 2 does not. */
 	readonly #answers: Uint8Array
 
-	constructor(cells: readonly Cell[], predicates: readonly Predicate[], files: readonly RoutedFile[], console: number) {
+	constructor(
+		rules: readonly RuleStep[],
+		predicates: readonly Predicate[],
+		files: readonly RoutedFile[],
+		console: number,
+	) {
 		this.#predicates = predicates
 		this.#answers = new Uint8Array(predicates.length)
 		this.files = files
 		this.console = console
-		for (const [index, cell] of cells.entries()) {
-			this.table[index] = cell.unfiltered
-			this.filteredCells[index] = cell.steps.length > 0 ? 1 : 0
-		}
+		// Severities of each facility that no rule concerns any more.
+		const ended = new Uint8Array(FACILITY_ROWS)
+		for (const step of rules) this.#enter(step, ended)
 		this.filtered = this.filteredCells.includes(1)
-		this.#steps = this.filtered ? cells.map(({ steps }) => steps) : []
+		// A rule without a route has no part in the decision.
+		this.#rules = this.filtered ? rules.filter(step => step.bits !== 0 || step.discards) : []
+	}
+
+	#enter({ rule, bits, discards, filters }: RuleStep, ended: Uint8Array): void {
+		for (let facility = 0; facility < FACILITY_ROWS; facility++) {
+			const mask = maskOf(rule, facility) & ~(ended[facility] as number)
+			if (mask === 0) continue
+			for (let severity = 0; severity < 8; severity++) {
+				if ((mask & (1 << severity)) === 0) continue
+				const cell = facility * 8 + severity
+				if (filters.length === 0) this.table[cell] = ((this.table[cell] as number) | bits) >>> 0
+				else if (bits !== 0 || discards) this.filteredCells[cell] = 1
+			}
+			if (discards && filters.length === 0) ended[facility] = (ended[facility] as number) | mask
+		}
+	}
+
+	#stepsOf(cell: number): readonly Step[] {
+		const known = this.#steps[cell]
+		if (known !== undefined) return known
+		const selected: Step[] = []
+		for (const step of this.#rules) {
+			if ((maskOf(step.rule, cell >> 3) & (1 << (cell & 7))) === 0) continue
+			selected.push(step)
+			if (step.discards && step.filters.length === 0) break
+		}
+		this.#steps[cell] = selected
+		return selected
 	}
 
 	mask(facility: number, severity: number, subject: Subject | null): number {
 		const cell = (facility < FIRST_UNNAMED ? facility : FIRST_UNNAMED) * 8 + (severity & 7)
 		if (subject === null || this.filteredCells[cell] !== 1) return this.table[cell] as number
-		return this.#decide(this.#steps[cell] ?? NO_STEPS, subject)
+		return this.#decide(this.#stepsOf(cell), subject)
 	}
 
 	#decide(steps: readonly Step[], subject: Subject): number {

@@ -1,14 +1,17 @@
 /**
  * `include PATTERN` of a container's syslog.conf: files that the container itself keeps below /var/log or /run/pog.
  *
- * Invariant: nothing outside the POG's store is read, whatever links the container made: the directory must be where its
- * name says, and only regular files in it count. (The container cannot change its tree meanwhile: this thread serves it.)
+ * Invariants: nothing outside the POG's store is read, whatever links the container made: the directory must be where its
+ * name says, and only regular files in it count. (The container's tree changes between two steps only, and a directory that is
+ * being read stays the one that was opened.) A step looks at some hundred names, or reads one file.
  */
-import { closeSync, constants, openSync, readdirSync, readSync, realpathSync } from 'node:fs'
+import { closeSync, constants, type Dir, fstatSync, openSync, opendirSync, readSync, realpathSync } from 'node:fs'
+import type { Steps } from '../lib/steps.ts'
 
 const MAX_FILES = 64
-/** Of all files of one pattern together. */
-const MAX_BYTES = 1 << 20
+/** Of all files of one pattern together: more than a configuration may have. */
+const MAX_BYTES = 256 << 10
+const NAMES_AT_ONCE = 128
 
 /** Where the container's directories lie in the store. */
 const PLACES: readonly [prefix: string, store: string][] = [
@@ -17,42 +20,79 @@ const PLACES: readonly [prefix: string, store: string][] = [
 ]
 
 /** The matching files, by name. `*` and `?` in the last part of the pattern only. */
-export function readIncludes(storePath: string, pattern: string): { file: string; text: Buffer }[] {
+export function* readIncludes(storePath: string, pattern: string): Steps<{ file: string; text: Buffer }[]> {
 	const slash = pattern.lastIndexOf('/')
 	const directory = pattern.slice(0, slash)
 	const name = pattern.slice(slash + 1)
 	const place = PLACES.find(([prefix]) => directory === prefix || directory.startsWith(`${prefix}/`))
 	if (place === undefined || name === '' || directory.split('/').includes('..')) return []
 	const [prefix, store] = place
+	const found: { file: string; text: Buffer }[] = []
 	try {
 		const expected = `${realpathSync(storePath)}/${store}${directory.slice(prefix.length)}`
-		if (realpathSync(expected) !== expected) return []
-		const names = readdirSync(expected, { withFileTypes: true })
-			.filter(entry => entry.isFile() && matchesGlob(name, entry.name))
-			.map(entry => entry.name)
-			.sort()
 		let room = MAX_BYTES
-		return names.slice(0, MAX_FILES).map(file => {
+		for (const file of yield* matchingNames(expected, name)) {
+			// What it leads to now: the container may have put a link in its place meanwhile.
+			if (realpathSync(expected) !== expected) return []
 			const text = readStart(`${expected}/${file}`, room)
+			if (text === null) continue
 			room -= text.length
-			return { file: `${directory}/${file}`, text }
-		})
+			found.push({ file: `${directory}/${file}`, text })
+			yield
+		}
+		return found
 	} catch {
-		return []
+		return found
 	}
 }
 
-/** Up to `maxBytes` of a file, whatever size it claims: a sparse one costs its container nothing. */
-function readStart(path: string, maxBytes: number): Buffer {
-	// Never to wait for the other end of a FIFO, whatever it was a moment ago.
-	const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW)
+/** The first names in the alphabet that match, of regular files. */
+function* matchingNames(directory: string, pattern: string): Steps<string[]> {
+	if (realpathSync(directory) !== directory) return []
+	const names: string[] = []
+	const open: Dir = opendirSync(directory, { bufferSize: NAMES_AT_ONCE })
 	try {
+		for (let seen = 1; ; seen++) {
+			const entry = open.readSync()
+			if (entry === null) return names
+			if (entry.isFile() && matchesGlob(pattern, entry.name)) insert(names, entry.name)
+			if (seen % NAMES_AT_ONCE === 0) yield
+		}
+	} finally {
+		open.closeSync()
+	}
+}
+
+/** Into its place in the order, as long as it is among the first. */
+function insert(names: string[], name: string): void {
+	let at = names.length
+	while (at > 0 && name < (names[at - 1] as string)) at--
+	names.splice(at, 0, name)
+	if (names.length > MAX_FILES) names.pop()
+}
+
+/** Up to `maxBytes` of a file, whatever size it claims: a sparse one costs its container nothing. Null when it is none any more. */
+function readStart(path: string, maxBytes: number): Buffer | null {
+	// Never to wait for the other end of a FIFO, whatever it was a moment ago.
+	const fd = openOrNot(path)
+	if (fd === null) return null
+	try {
+		if (!fstatSync(fd).isFile()) return null
 		const bytes = Buffer.alloc(maxBytes)
 		let end = 0
 		for (let got = -1; got !== 0 && end < maxBytes; end += got) got = readSync(fd, bytes, end, maxBytes - end, null)
 		return Buffer.from(bytes.subarray(0, end))
 	} finally {
 		closeSync(fd)
+	}
+}
+
+function openOrNot(path: string): number | null {
+	try {
+		return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW)
+	} catch {
+		// Removed or renamed since it was listed.
+		return null
 	}
 }
 

@@ -18,7 +18,7 @@ export interface Limits {
 
 export const DEFAULT_LIMITS: Limits = {
 	datagramBytes: 64 * 1024,
-	confBytes: 1024 * 1024,
+	confBytes: 128 * 1024,
 	confFiles: 32,
 	handles: 8192,
 	views: 256,

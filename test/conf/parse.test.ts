@@ -43,9 +43,9 @@ const LAST_LINE = 'No line can be used, expected at least one rule'
 const UNUSABLE: [string, string | Uint8Array, string[]][] = [
 	['with a NUL byte', 'kern.* /var/log/x\nma\0il.* /var/log/y\n', ['f:2:3: error: Text has a NUL byte, expected none']],
 	[
-		'longer than a mebibyte',
-		'\n'.repeat((1 << 20) + 1),
-		['f:1:1: error: Text is 1048577 bytes long, expected at most 1048576'],
+		'longer than 128 KiB',
+		'\n'.repeat((128 << 10) + 1),
+		['f:1:1: error: Text is 131073 bytes long, expected at most 131072'],
 	],
 	[
 		'without a line that can be used',
@@ -106,7 +106,7 @@ const BOUNDS: [string, string, string][] = [
 	[
 		'pattern',
 		`${rule}:msg, ereregex, "(a{200}){200}"`,
-		'f:2:18: error: Pattern "(a{200}){200}" has more than the 512 states allowed',
+		'f:2:18: error: Pattern "(a{200}){200}" has more than the 1024 states allowed',
 	],
 	[
 		'path',
@@ -144,7 +144,7 @@ test('included files are bounded in number and in bytes, and a bad one costs onl
 	t.deepEqual(paths(configuration), ['/var/log/one'])
 	t.deepEqual(problems(configuration), [
 		'two:1:7: error: Text has a NUL byte, expected none',
-		'three:1:1: error: Text is 1048576 bytes long, expected at most 1048538',
+		'three:1:1: error: Text is 131072 bytes long, expected at most 131034',
 		'f:1:9: error: Too many included files, expected at most 3',
 	])
 	t.true(configuration.usable)

@@ -284,7 +284,7 @@ const REFUSED: [string, string][] = [
 	['\\<a', '"\\<", which is not supported'],
 	['a\\', 'a backslash at its end'],
 	[`${'('.repeat(40)}${')'.repeat(40)}`, 'more than 32 nested groups'],
-	['((){255}){255}', 'more than the 512 states allowed'],
+	['((){255}){255}', 'more than the 1024 states allowed'],
 ]
 for (const [pattern, problem] of REFUSED) {
 	test(`pattern ${pattern} is refused`, t => {
