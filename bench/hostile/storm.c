@@ -309,6 +309,114 @@ static void configurations(void)
 	} while (1);
 }
 
+/* A configuration as long as it may be, another one each time: whatever is remembered of texts is of no use. */
+static void texts(void)
+{
+	static char text[1 << 20];
+	unsigned round = 0;
+	do {
+		size_t n = 0, most = me % 2 ? 120000 : sizeof text - 4000;
+		int fd = open(CONF, O_WRONLY | O_TRUNC), i;
+		long result = -1;
+		n += (size_t)sprintf(text, "# %d %u\n", me, round++);
+		for (i = 0; n < most; i++)
+			n += (size_t)sprintf(text + n, i < 20 ? ":msg, ereregex, \"%d([a-z]|[b-y])*%u[[:alnum:]]\" /var/log/t%d\n" :
+				"kern,user,mail.=err;*.info;auth,%ddaemon.none /var/log/t%u;RFC5424\n", i, round % 9, i % 20);
+		if (fd >= 0) {
+			for (i = 0; (size_t)i < n; i += (int)result)
+				if ((result = write(fd, text + i, n - (size_t)i)) <= 0)
+					break;
+			close(fd);
+		}
+		if (!count(result))
+			break;
+	} while (1);
+}
+
+/* Records that are as expensive to route as filters allow. */
+static void patterns(void)
+{
+	static const char *conf = ":msg, ereregex, \"([ab]*a.{0,120}[bc]){0,1}.*c[ab]{60}x\" /var/log/p1\n"
+		":msg, ereregex, \"(a.?){0,20}(b.?){0,20}y\" /var/log/p2\n*.* /var/log/p3\n";
+	int i, fd = open(CONF, O_WRONLY | O_TRUNC);
+	(void)!write(fd, conf, strlen(conf));
+	close(fd);
+	fd = open("/dev/kmsg", O_WRONLY);
+	do {
+		for (i = 0; i < 1000; i++)
+			block[i] = "abc"[roll(3)];
+	} while (count(write(fd, block, 1000)));
+}
+
+/* The largest ring and the smallest one, in turns, and lines between so that there is something to move. */
+static void resizes(void)
+{
+	int fd = dial(), i, n = 0;
+	memset(block, 'r', 8192);
+	memcpy(block, "<14>r: ", 7);
+	do {
+		int ctl = open("/run/pog/ctl", O_RDWR);
+		const char *line = n++ % 2 ? "resize 64m" : "resize 32m";
+		long result = ctl < 0 ? -1 : write(ctl, line, strlen(line));
+		if (ctl >= 0)
+			close(ctl);
+		for (i = 0; i < 500; i++)
+			(void)!send(fd, block, 8000, MSG_DONTWAIT);
+		if (!count(result))
+			break;
+	} while (1);
+}
+
+/* A directory of many short names, listed whole, sought in, and begun again. */
+static void listings(void)
+{
+	char path[300];
+	int i, fd;
+	DIR *dir;
+	for (i = 0; i < 20000 && now() < ends; i++) {
+		sprintf(path, "/var/log/l%d-%d", me, i);
+		fd = open(path, O_CREAT | O_WRONLY, 0600);
+		if (fd < 0)
+			break;
+		close(fd);
+	}
+	dir = opendir("/var/log");
+	do {
+		if (roll(4) == 0)
+			while (readdir(dir))
+				;
+		else {
+			seekdir(dir, (long)roll(20000));
+			for (i = 0; i < 3 && readdir(dir); i++)
+				;
+		}
+		if (roll(2))
+			rewinddir(dir);
+	} while (count(0));
+}
+
+/* Views in the other format that nobody has looked at for as long as the ring is, and then somebody does. */
+static void unseen(void)
+{
+	static char conf[8192];
+	int i, fd = open(CONF, O_WRONLY | O_TRUNC), n = 0;
+	struct stat st;
+	for (i = 0; i < 30; i++)
+		n += sprintf(conf + n, "*.* /var/log/u%d;RFC5424\n", i);
+	(void)!write(fd, conf, (size_t)n);
+	close(fd);
+	fd = open("/run/pog/ctl", O_RDWR);
+	(void)!write(fd, "resize 64m", 10);
+	close(fd);
+	fd = dial();
+	do {
+		for (i = 0; i < 60000 && now() < ends; i++)
+			if (send(fd, "<14>u[1]: x", 11, 0) < 0)
+				break;
+		sprintf(block, "/var/log/u%u", roll(30));
+	} while (count(stat(block, &st)));
+}
+
 static void commands(void)
 {
 	static const char *lines[] = {"resize 64m", "resize 64k", "clear", "write <13>x", "conf reset", "resize 1m", "\n\n", "resize 99999g"};
@@ -415,6 +523,7 @@ static const struct { const char *name; void (*run)(void); } KINDS[] = {
 	{"kmsg-writes", kmsg_writes}, {"kmsg-opens", kmsg_opens}, {"names", names}, {"directories", directories},
 	{"deep", deep}, {"opens", opens}, {"reads", reads}, {"whole", whole}, {"reports", reports},
 	{"pollers", pollers}, {"waiters", waiters}, {"configurations", configurations}, {"commands", commands},
+	{"texts", texts}, {"patterns", patterns}, {"resizes", resizes}, {"listings", listings}, {"unseen", unseen},
 	{"oddities", oddities}, {"quota", quota}, {"appends", appends}, {"handles", handles},
 };
 

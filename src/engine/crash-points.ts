@@ -8,11 +8,13 @@
  */
 import { existsSync, readFileSync, unlinkSync } from 'node:fs'
 import { Reply } from '../fuse/reply.ts'
+import { Stepping } from '../fuse/stepping.ts'
 import { Staging } from '../ingest/staging.ts'
 import { Pog } from '../pog/pog.ts'
 import { Notebook } from '../pog/saved.ts'
 import { Cells } from '../ring/cells.ts'
 import { Journal } from '../ring/journal.ts'
+import { RingMove } from '../ring/resize.ts'
 import { Ring } from '../ring/ring.ts'
 import { FileCalls } from '../sys/files.ts'
 import { ProcessMemory } from '../sys/process-memory.ts'
@@ -38,6 +40,9 @@ const POINTS: readonly Point[] = [
 	['keep-handle', OpenFile.prototype, 'keepIn'],
 	['send-struct', Reply.prototype, 'sendStruct'],
 	['send-data', Reply.prototype, 'sendData'],
+	['step', Stepping.prototype, 'goOn'],
+	['move', RingMove.prototype, 'step'],
+	['moved', RingMove.prototype, 'finish'],
 	['receive', DatagramBatch.prototype, 'receive'],
 	['datagram', Staging.prototype, 'begin'],
 	['datagrams', Staging.prototype, 'end'],

@@ -97,6 +97,8 @@ export type ShardEvent =
 	| { event: 'introduced'; id: number; pid: number }
 	/** The container resized its ring: what it has now is not charged to it yet. */
 	| { event: 'resized'; id: number; textBytes: number }
+	/** To be closed where it holds up nobody. */
+	| { event: 'spent'; fd: number }
 	/** Something to be told as an event of the POG. */
 	| ({ event: 'noticed'; id: number } & Noticed)
 	| { event: 'hostCommand'; command: number; line: string }

@@ -5,7 +5,8 @@
  * process, and the quota is shared with the container's own files.
  */
 import { closeSync, fstatSync, ftruncateSync, openSync, renameSync, unlinkSync } from 'node:fs'
-import { EINVAL } from '../lib/errno.ts'
+import { EINTR, EINVAL } from '../lib/errno.ts'
+import { finish, type Steps } from '../lib/steps.ts'
 import { Ledger } from '../pog/ledger.ts'
 import {
 	DESC_BYTES,
@@ -18,33 +19,43 @@ import {
 	MIN_RING_BYTES,
 	WORD,
 } from '../ring/layout.ts'
-import { moveRing } from '../ring/resize.ts'
+import { RingMove } from '../ring/resize.ts'
 import { salvage } from '../ring/salvage.ts'
 import { Ring, type RingMemory } from '../ring/ring.ts'
 import { allocateFile } from '../sys/files.ts'
 import { O_CLOEXEC, O_CREAT, O_RDWR, O_TRUNC, openPath } from '../sys/io.ts'
-import { mapFile, mapFileTwice, unmap } from '../sys/memory.ts'
+import { mapFile, mapFileTwice, unmap, unmapPart } from '../sys/memory.ts'
+
+/** Of a file that is allocated, or copied into, at once. */
+const STEP_BYTES = 1 << 20
+const UNMAP_BYTES = 4 << 20
 
 /** A fresh ring file, mapped; or a negative errno (-ENOSPC, -ENOMEM). */
 export function createRing(path: string, wishedBytes: number): Ring | number {
-	const memory = createMemory(path, wishedBytes)
+	const memory = finish(createMemory(path, wishedBytes))
 	if (typeof memory === 'number') return memory
 	Ring.format(memory, wishedBytes)
 	return new Ring(memory)
 }
 
-function createMemory(path: string, wishedBytes: number): RingMemory | number {
+function* createMemory(path: string, wishedBytes: number): Steps<RingMemory | number> {
 	const { fileBytes, textBytes, descCount } = geometry(wishedBytes)
 	// The container may have used up the store's inodes.
 	const fd = openPath(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
 	if (fd < 0) return fd
+	let memory: RingMemory | number = -EINTR
 	try {
 		ftruncateSync(fd, fileBytes)
-		const allocated = allocateFile(fd, fileBytes)
-		const memory = allocated < 0 ? allocated : mapRing(fd, textBytes, descCount, true)
-		if (typeof memory === 'number') unlinkSync(path)
+		let allocated = 0
+		for (let at = 0; at < fileBytes && allocated >= 0; at += STEP_BYTES) {
+			allocated = allocateFile(fd, Math.min(STEP_BYTES, fileBytes - at), at)
+			yield
+		}
+		memory = allocated < 0 ? allocated : mapRing(fd, textBytes, descCount, true)
 		return memory
 	} finally {
+		// Also when nobody waits for it any more.
+		if (typeof memory === 'number') unlinkSync(path)
 		closeSync(fd)
 	}
 }
@@ -135,38 +146,109 @@ function sizedGeometry(fileBytes: number): Geometry | undefined {
 	return undefined
 }
 
-/** Moves the newest records into a ring of another size under the same path; or a negative errno, and nothing changed. */
-export function resizeRing(path: string, from: Ring, wishedBytes: number): Ring | number {
-	const beside = `${path}.new`
-	const memory = createMemory(beside, wishedBytes)
-	if (typeof memory === 'number') return memory
-	const ring = moveRing(from, memory, wishedBytes)
-	renameSync(beside, path)
-	from.retire()
-	return ring
+/**
+ * Moves the newest records into a ring of another size under the same path, in steps; or a negative errno, and nothing changed.
+ * Records may be appended between the steps. `ready`: more to be done in steps just before the last one.
+ */
+export function* resizeRing(
+	path: string,
+	from: Ring,
+	wishedBytes: number,
+	ready?: () => Steps<void>,
+): Steps<Ring | number> {
+	const beside = besideOf(path)
+	const memory = yield* createMemory(beside, wishedBytes)
+	return typeof memory === 'number' ? memory : yield* move(from, memory, { wishedBytes, beside, path }, ready)
 }
 
-/** Moves the newest records into a file that somebody else allocated for it; or a negative errno, and nothing changed. */
-export function adoptRing(path: string, from: Ring, allocated: string, wishedBytes: number): Ring | number {
+/** Moves the newest records into a file that somebody else allocated for it, as `resizeRing` does. */
+export function* adoptRing(
+	path: string,
+	from: Ring,
+	allocated: string,
+	wishedBytes: number,
+	ready?: () => Steps<void>,
+): Steps<Ring | number> {
 	const { textBytes, descCount, fileBytes } = geometry(wishedBytes)
 	const fd = openSync(allocated, 'r+')
+	let memory: RingMemory | number
 	try {
 		// A page that is not there would be a SIGBUS later.
 		const { blocks, size } = fstatSync(fd)
 		if (size < fileBytes || blocks * 512 < fileBytes) return -EINVAL
-		const memory = mapRing(fd, textBytes, descCount, true)
-		if (typeof memory === 'number') return memory
-		const ring = moveRing(from, memory, wishedBytes)
-		renameSync(allocated, path)
-		from.retire()
-		return ring
+		memory = mapRing(fd, textBytes, descCount, true)
 	} finally {
 		closeSync(fd)
+	}
+	return typeof memory === 'number'
+		? memory
+		: yield* move(from, memory, { wishedBytes, beside: allocated, path }, ready)
+}
+
+interface Move {
+	readonly wishedBytes: number
+	/** The file of the new ring, and where it goes. */
+	readonly beside: string
+	readonly path: string
+}
+
+function* move(
+	from: Ring,
+	memory: RingMemory,
+	{ wishedBytes, beside, path }: Move,
+	ready: () => Steps<void> = function* () {},
+): Steps<Ring> {
+	let done = false
+	try {
+		const moving = new RingMove(from, memory, wishedBytes)
+		while (!moving.step()) yield
+		yield* ready()
+		while (!moving.step()) yield
+		const ring = moving.finish()
+		renameSync(beside, path)
+		from.retire()
+		done = true
+		return ring
+	} finally {
+		// Nobody waits for it any more.
+		if (!done) {
+			unmapRing(memory)
+			unlinkSync(beside)
+		}
+	}
+}
+
+/** The file of a ring that is being made to take the place of another. */
+function besideOf(path: string): string {
+	return `${path}.new`
+}
+
+/** Removes what an engine left that was killed while it moved a ring; whether there was something. */
+export function removeBeside(path: string): boolean {
+	try {
+		unlinkSync(besideOf(path))
+		return true
+	} catch {
+		return false
 	}
 }
 
 /** Unmaps a ring that nobody uses any more. */
 export function closeRing(ring: Ring): void {
-	unmap(ring.memory.head)
-	unmap(ring.memory.text)
+	unmapRing(ring.memory)
+}
+
+/** The same in steps. The file's last descriptor should be somebody else's: freeing the pages takes long as well. */
+export function* closeRingInSteps({ memory: { head, text } }: Ring): Steps<void> {
+	for (const memory of [head, text]) {
+		for (let at = 0; at < memory.bytes.byteLength; at += UNMAP_BYTES) {
+			unmapPart(memory, at, UNMAP_BYTES)
+			yield
+		}
+	}
+}
+
+function unmapRing({ head, text }: RingMemory): void {
+	unmap(head)
+	unmap(text)
 }

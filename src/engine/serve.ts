@@ -1,7 +1,7 @@
 /**
  * The composition root: starts a service in a run directory and stops it again. Everything is made here and handed down.
  */
-import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { close as closeFile, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import type { Worker } from 'node:worker_threads'
 import type { Api } from '../control/api.ts'
 import { apiSocketPath } from '../control/calls.ts'
@@ -132,6 +132,7 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 			if (event.event === 'hostCommand') void obey(event.command, event.line)
 			else if (event.event === 'introduced') void lifecycle.introduced(event.id, event.pid)
 			else if (event.event === 'resized') void lifecycle.resized(event.id)
+			else if (event.event === 'spent') closeFile(event.fd, () => {})
 			else if (event.event === 'noticed') service.noticed(event)
 			else if (event.event === 'exited') lifecycle.processEnded(event.id)
 			else hear(event, log, features)
@@ -261,7 +262,10 @@ function beat(shard: ShardClient, fdStore: FdStore, watchdogUs: number): NodeJS.
 	return setInterval(() => void tell(), watchdogUs / 1000 / BEATS_A_PERIOD).unref()
 }
 
-type OtherEvent = Exclude<ShardEvent, { event: 'hostCommand' | 'exited' | 'introduced' | 'resized' | 'noticed' }>
+type OtherEvent = Exclude<
+	ShardEvent,
+	{ event: 'hostCommand' | 'exited' | 'introduced' | 'resized' | 'spent' | 'noticed' }
+>
 
 function hear(event: OtherEvent, log: Log, features: Record<string, string | number | boolean>): void {
 	switch (event.event) {

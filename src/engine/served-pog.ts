@@ -7,10 +7,13 @@ import { dirname } from 'node:path'
 import { DevLog } from '../ingest/dev-log.ts'
 import { containerPid, processName } from '../ingest/sender-pid.ts'
 import { errnoName } from '../lib/errno.ts'
+import type { Chores } from '../lib/chores.ts'
 import { formatSize } from '../lib/size.ts'
+import type { Steps } from '../lib/steps.ts'
 import { Pog } from '../pog/pog.ts'
 import { geometry } from '../ring/layout.ts'
-import { close, pread, pwrite } from '../sys/io.ts'
+import type { Ring } from '../ring/ring.ts'
+import { close, O_CLOEXEC, O_RDWR, openPath, pread, pwrite } from '../sys/io.ts'
 import { FileCalls } from '../sys/files.ts'
 import { remountTmpfs } from '../sys/mount.ts'
 import { SyslogCalls } from '../syslog2/syslog-calls.ts'
@@ -21,7 +24,15 @@ import type { Link } from './link.ts'
 import { PogObserver } from './pog-observer.ts'
 import type { Endpoint } from './reactor.ts'
 import { KeptState } from './kept-state.ts'
-import { adoptRing, closeRing, createRing, resizeRing, reviveRing } from './ring-file.ts'
+import {
+	adoptRing,
+	closeRing,
+	closeRingInSteps,
+	createRing,
+	removeBeside,
+	resizeRing,
+	reviveRing,
+} from './ring-file.ts'
 import { readIncludes } from './includes.ts'
 import type { ShardContext } from './shard-context.ts'
 import { storeBytes } from './store-size.ts'
@@ -44,7 +55,7 @@ export class ServedPog {
 	readonly #tree: PogTree
 	readonly #kept: KeptState
 	readonly #request: ServeRequest
-	readonly #onResized: (textBytes: number) => void
+	readonly #context: ShardContext
 
 	private constructor(
 		pog: Pog,
@@ -58,7 +69,7 @@ export class ServedPog {
 		this.pog = pog
 		this.#kept = kept
 		this.#tree = tree
-		this.#onResized = textBytes => context.resized(request.id, textBytes)
+		this.#context = context
 		this.#request = request
 		this.link = link
 		this.log = { fd: request.logFd, turn: units => devLog.receive(units), over: () => {}, patient: true }
@@ -85,6 +96,9 @@ export class ServedPog {
 		const ring = request.revive ? reviveRing(request.ringPath) : createRing(request.ringPath, request.ringBytes)
 		if (ring === undefined) return `${request.ringPath} is no ring, or is damaged`
 		if (typeof ring === 'number') return `Cannot make a ring of ${formatSize(request.ringBytes)}: ${errnoName(ring)}`
+		// An engine was killed while it moved this ring: what that needed is given back.
+		if (request.revive && removeBeside(request.ringPath))
+			remountTmpfs(request.storePath, storeBytes(ring.textBytes, request.quotaBytes))
 		const kept = new KeptState(dirname(request.storePath))
 		if (!request.revive) kept.clear()
 		const saved = request.revive ? kept.load() : undefined
@@ -111,7 +125,13 @@ export class ServedPog {
 		let served: ServedPog | null = null
 		const tree = new PogTree(pog, {
 			backing,
-			actions: { resize: bytes => served?.resize(bytes) ?? { error: 'The log is not served yet' } },
+			actions: {
+				*resize(bytes) {
+					// Asked of an earlier engine, and again while this one begins.
+					while (served === null) yield
+					return yield* served.resize(bytes)
+				},
+			},
 			reports: { pogctl: context.pogctl },
 			containerPid,
 			processName,
@@ -126,8 +146,8 @@ export class ServedPog {
 		return served
 	}
 
-	/** A ring of another size with the newest records; the quota of the store follows. */
-	resize(wishedBytes: number): { sizeBytes: number } | { error: string } {
+	/** A ring of another size with the newest records, in steps; the quota of the store follows. */
+	*resize(wishedBytes: number): Steps<{ sizeBytes: number } | { error: string }> {
 		const { pog } = this
 		const { ringPath, storePath, quotaBytes } = this.#request
 		const from = pog.ring
@@ -138,31 +158,58 @@ export class ServedPog {
 			return { error: `A ring of ${formatSize(textBytes)} is more than this host allows (${formatSize(most)})` }
 		}
 		remountTmpfs(storePath, storeBytes(textBytes, quotaBytes) + storeBytes(from.textBytes, 0))
-		const ring = resizeRing(ringPath, from, textBytes)
-		if (typeof ring === 'number') {
+		const moved = yield* this.#move(ready => resizeRing(ringPath, from, textBytes, ready))
+		if (moved < 0) {
 			remountTmpfs(storePath, storeBytes(from.textBytes, quotaBytes))
 			return {
-				error: `Cannot make a ring of ${formatSize(textBytes)}: ${errnoName(ring)}; it stays at ${formatSize(from.textBytes)}`,
+				error: `Cannot make a ring of ${formatSize(textBytes)}: ${errnoName(moved)}; it stays at ${formatSize(from.textBytes)}`,
 			}
 		}
-		pog.moveTo(ring)
-		closeRing(from)
-		remountTmpfs(storePath, storeBytes(textBytes, quotaBytes))
-		this.#onResized(textBytes)
+		this.#context.resized(this.#request.id, textBytes)
 		return { sizeBytes: textBytes }
 	}
 
-	/** Goes on in a ring file that the container has paid for. 0, or a message. */
-	adopt(path: string, textBytes: number): { sizeBytes: number } | { error: string } {
+	/** Goes on in a ring file that the container has paid for, in steps. The size, or a message. */
+	*adopt(path: string, textBytes: number): Steps<{ sizeBytes: number } | { error: string }> {
+		const { ring } = this.pog
+		const moved = yield* this.#move(ready => adoptRing(this.#request.ringPath, ring, path, textBytes, ready))
+		return moved < 0 ? { error: `Cannot move the ring into ${path}: ${errnoName(moved)}` } : { sizeBytes: textBytes }
+	}
+
+	/** 0, or a negative errno and nothing changed. */
+	*#move(make: (ready: () => Steps<void>) => Steps<Ring | number>): Steps<number> {
 		const { pog } = this
 		const { ringPath, storePath, quotaBytes } = this.#request
 		const from = pog.ring
-		const ring = adoptRing(ringPath, from, path, textBytes)
-		if (typeof ring === 'number') return { error: `Cannot move the ring into ${path}: ${errnoName(ring)}` }
-		pog.moveTo(ring)
-		closeRing(from)
-		remountTmpfs(storePath, storeBytes(textBytes, quotaBytes))
-		return { sizeBytes: textBytes }
+		let spentFd = openPath(ringPath, O_RDWR | O_CLOEXEC)
+		try {
+			const ring = yield* make(() => pog.views.catchUpInSteps())
+			if (typeof ring === 'number') return ring
+			pog.moveTo(ring)
+			this.chores.add(this.#giveBack(from, spentFd))
+			spentFd = -1
+			remountTmpfs(storePath, storeBytes(ring.textBytes, quotaBytes))
+			return 0
+		} finally {
+			if (spentFd >= 0) close(spentFd)
+		}
+	}
+
+	/** The pages go with the last descriptor, which another thread closes: tens of thousands of them take it a while. */
+	*#giveBack(ring: Ring, fd: number): Steps<void> {
+		yield* closeRingInSteps(ring)
+		if (fd >= 0) this.#context.spent(fd)
+	}
+
+	/** Work that is done beside requests. */
+	get chores(): Chores {
+		return this.#tree.chores
+	}
+
+	/** Begins such work; where no turns are given, it is done at once. */
+	begin(work: Steps<void>): void {
+		this.chores.add(work)
+		if (this.#retired || this.link.endpoint === null) this.chores.finish()
 	}
 
 	#retired = false
@@ -172,6 +219,7 @@ export class ServedPog {
 		if (this.#retired) return
 		this.#retired = true
 		this.#takeLast()
+		this.chores.finish()
 		this.syslog.closeAll()
 		this.link.close()
 		// Files of the container's that are open still would keep its store in memory.
@@ -193,6 +241,7 @@ export class ServedPog {
 
 	close(): void {
 		this.retire()
+		this.chores.finish()
 		closeRing(this.pog.ring)
 		this.#kept.close()
 	}

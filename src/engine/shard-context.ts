@@ -23,6 +23,8 @@ export interface ShardContext {
 	readonly fdStore: FdStore
 	/** The ring has another size, made by us: whoever should pay for it does not yet. */
 	resized(id: number, textBytes: number): void
+	/** This descriptor is the last one of a large file: somebody else closes it. */
+	spent(fd: number): void
 	/** This connection has work that the kernel does not know of. */
 	nudge(endpoint: Endpoint): void
 	/** `onGone`: the connection ended by itself. */

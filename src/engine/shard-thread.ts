@@ -10,11 +10,14 @@ if (crashes !== undefined) {
 	const { installCrashPoints } = await import('./crash-points.ts')
 	installCrashPoints(crashes)
 }
+const probe = process.env['POGS_TEST_PROBE']
+const installProbe = probe === undefined ? undefined : (await import('./turn-probe.ts')).installProbe
 
 parentPort?.once('message', ({ port, data }: { port: MessagePort; data: ShardData }) => {
 	const priority = new Priority(data.leader, data.awaited)
 	const reactor = new Reactor(() => priority.note())
 	reactor.every(1000, () => priority.tick())
+	if (probe !== undefined) installProbe?.(probe, reactor)
 	new Shard(port, data, reactor).ready()
 	reactor.run()
 	port.close()

@@ -22,17 +22,10 @@ import { CALL_JOURNAL_BYTES } from '../syslog2/call-journal.ts'
 import { SyslogDesk } from '../syslog2/syslog-calls.ts'
 import { ControlTree } from '../vfs/control-tree.ts'
 import type { PogTree } from '../vfs/pog-tree.ts'
-import type {
-	AnswerMessage,
-	CommandMessage,
-	CommandName,
-	Commands,
-	ServeRequest,
-	ShardData,
-	ShardEvent,
-} from './messages.ts'
+import type { AnswerMessage, CommandMessage, Commands, ServeRequest, ShardData, ShardEvent } from './messages.ts'
 import { FdStore } from './fd-store.ts'
 import { keptHandshake, stagingMemory } from './kept-state.ts'
+import { type Answer, Deferred, describeOr, type Handlers, later, Refusal } from './answers.ts'
 import type { Connect } from './link.ts'
 import { LxcDoor } from './lxc-door.ts'
 import { lacksResend, withheldFlags } from './old-kernels.ts'
@@ -43,17 +36,6 @@ import type { ShardContext } from './shard-context.ts'
 import { SyslogDoor } from './syslog-door.ts'
 
 const TICK_MS = 1000
-
-type Answer<N extends CommandName> = Commands[N]['answer'] | Refusal
-/** Only a transport that mounts for itself answers later: a thread that sleeps in epoll resolves no promises. */
-type Handlers = { [N in CommandName]: (ask: Commands[N]['ask']) => Answer<N> | Promise<Answer<N>> }
-/** An expected failure, in words. */
-class Refusal {
-	readonly message: string
-	constructor(message: string) {
-		this.message = message
-	}
-}
 
 export class Shard {
 	readonly #reactor: Loop
@@ -85,6 +67,7 @@ export class Shard {
 			calls: backingCalls(),
 			scratch: allocate(READ_SCRATCH_BYTES),
 			resized: (id, textBytes) => this.#tell({ event: 'resized', id, textBytes }),
+			spent: fd => this.#tell({ event: 'spent', fd }),
 			staging: new Staging(limits.datagramBytes, sizeBytes => stagingMemory(data.stagingPath, sizeBytes)),
 			pogctl: data.pogctl,
 			desk: new SyslogDesk(
@@ -166,18 +149,21 @@ export class Shard {
 			const message = receiveMessageOnPort(this.#port) as { message: CommandMessage } | undefined
 			if (message === undefined) return received
 			const answer = this.#obey(message.message)
-			if (answer instanceof Promise) void answer.then(late => this.#port.postMessage(late))
-			else this.#port.postMessage(answer)
+			const post = (late: AnswerMessage): void => this.#port.postMessage(late)
+			if (answer instanceof Promise) void answer.then(post)
+			else if (answer instanceof Deferred) answer.whenSettled(post)
+			else post(answer)
 			received++
 		}
 	}
 
-	#obey({ serial, name, ask }: CommandMessage): AnswerMessage | Promise<AnswerMessage> {
+	#obey({ serial, name, ask }: CommandMessage): AnswerMessage | Deferred<AnswerMessage> | Promise<AnswerMessage> {
 		const answered = (answer: unknown): AnswerMessage =>
 			answer instanceof Refusal ? { serial, error: answer.message } : { serial, answer }
 		try {
 			const handler = this.#handlers[name] as (ask: unknown) => unknown
 			const answer = handler(ask)
+			if (answer instanceof Deferred) return answer.map(answered)
 			return answer instanceof Promise ? answer.then(answered) : answered(answer)
 		} catch (cause) {
 			const text = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)
@@ -214,26 +200,30 @@ export class Shard {
 			write: withPog(({ pog }, ask: Commands['write']['ask']) => ({
 				seq: pog.log('control', ask.facility, ask.severity, ask.tag, ask.text),
 			})),
-			resize: withPog((served, ask: Commands['resize']['ask']) => {
-				const done = served.resize(ask.ringBytes)
-				return 'error' in done ? new Refusal(done.error) : describePog(served.pog)
-			}),
-			adoptRing: withPog((served, ask: Commands['adoptRing']['ask']) => {
-				const done = served.adopt(ask.path, ask.textBytes)
-				return 'error' in done ? new Refusal(done.error) : describePog(served.pog)
-			}),
+			resize: withPog((served, ask: Commands['resize']['ask']) =>
+				later(served, served.resize(ask.ringBytes), done => describeOr(served, done)),
+			),
+			adoptRing: withPog((served, ask: Commands['adoptRing']['ask']) =>
+				later(served, served.adopt(ask.path, ask.textBytes), done => describeOr(served, done)),
+			),
 			readConf: withPog(({ pog: { configured } }) => ({
 				// The API speaks text; a configuration is bytes, one a character.
 				text: Buffer.from(configured.text, 'latin1').toString(),
 				state: configured.state,
 				diagnostics: [...configured.diagnostics],
 			})),
-			writeConf: withPog(({ pog }, ask: Commands['writeConf']['ask']) => ({
-				diagnostics: [...pog.configured.set(Buffer.from(ask.text).toString('latin1'))],
-			})),
-			resetConf: withPog(({ pog }) => {
-				pog.configured.reset()
-				return null
+			writeConf: withPog((served, ask: Commands['writeConf']['ask']) => {
+				const { configured } = served.pog
+				return later(served, configured.prepare(Buffer.from(ask.text).toString('latin1')), ready => ({
+					diagnostics: [...configured.setReady(ready)],
+				}))
+			}),
+			resetConf: withPog(served => {
+				const { configured, policy } = served.pog
+				return later(served, configured.prepare(policy.defaultConf), () => {
+					configured.reset()
+					return null
+				})
 			}),
 			policy: policy => {
 				this.#context.policy = policy
@@ -309,7 +299,12 @@ export class Shard {
 
 	#admit(served: ServedPog): PogFigures {
 		this.#pogs.set(served.pog.id, served)
-		if (served.link.endpoint !== null) this.#reactor.add(served.link.endpoint, served.account)
+		const { endpoint } = served.link
+		if (endpoint !== null) {
+			this.#reactor.add(endpoint, served.account)
+			// What an earlier engine had begun goes on.
+			if (served.chores.busy) this.#reactor.nudge(endpoint)
+		}
 		this.#reactor.add(served.log, served.account)
 		for (const { name, fd } of served.inheritedListeners) this.#takeListener(served, name, fd, served.pid)
 		served.syslog.recover()

@@ -95,7 +95,7 @@ export interface DirReply {
 	add(name: string, ino: number, type: number, nextOffset: number): boolean
 }
 
-/** Answered by an operation that will be answered later, through `Connection.finishRead`. */
+/** Answered by an operation that will be answered later, through `Connection.finishRead` or `Connection.later`. */
 export const PENDING = 1 << 30
 
 /** A request that stays open: it names the request to the transport until it is answered. */
@@ -141,6 +141,20 @@ export interface Connection {
 	closeBacking(backingId: number): void
 	/** FUSE_INIT flags in force (both words), see `flags.ts`. Zero before the kernel's INIT. */
 	readonly features: Features
+	/** How other operations than reads are answered later; left out where they cannot be. */
+	readonly later?: Later
+}
+
+/** For an operation that takes long: it answers PENDING, and is carried out in steps. */
+export interface Later {
+	/** The request being carried out, when it may answer PENDING. */
+	readonly current: RequestId
+	/**
+	 * Takes a step of a request that answered PENDING: its outcome, which is then its answer, or PENDING as long as there are more.
+	 * What it changes counts from the last step on; a later process that is sent the request again begins with the first one. Answers
+	 * the step's outcome; -EINTR when nobody waits for it any more.
+	 */
+	goOn(request: RequestId, step: () => number): number
 }
 
 /** What was negotiated with the kernel, by name. */
@@ -195,8 +209,8 @@ export interface Filesystem {
 	/** A close(2) of one descriptor of the handle; more may follow. */
 	flush(node: NodeId, handle: HandleId): number
 	fsync(node: NodeId, handle: HandleId): number
-	/** The last reference to the handle is gone. */
-	release(node: NodeId, handle: HandleId): void
+	/** The last reference to the handle is gone. 0, or PENDING: nobody waits, but it is sent again until it is answered. */
+	release(node: NodeId, handle: HandleId): number
 	opendir(node: NodeId, opened: Opened): number
 	readdir(node: NodeId, handle: HandleId, offset: number, reply: DirReply): number
 	releasedir(handle: HandleId): void

@@ -231,7 +231,9 @@ export class NativeMount implements Connection {
 			const opened = this.#filesystem.opendir(node, this.#opened)
 			if (opened < 0) return opened
 			const { handle } = this.#opened
-			const add = (name: string, _ino: number, type: number): boolean => {
+			let [offset, last, read] = [0, -1, 0]
+			const add = (name: string, _ino: number, type: number, next: number): boolean => {
+				offset = next
 				const text = toText(name)
 				if (text !== undefined) {
 					names.push(text)
@@ -239,7 +241,11 @@ export class NativeMount implements Connection {
 				}
 				return true
 			}
-			const read = this.#filesystem.readdir(node, handle, 0, { add })
+			// As the kernel does: until nothing is added any more.
+			while (read >= 0 && offset !== last) {
+				last = offset
+				read = this.#filesystem.readdir(node, handle, offset, { add })
+			}
 			this.#filesystem.releasedir(handle)
 			return read
 		})

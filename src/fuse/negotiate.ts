@@ -5,9 +5,10 @@
  * Invariant: nothing is asked for that the kernel did not offer, so whatever an older kernel lacks is switched off.
  */
 import { EPROTO } from '../lib/errno.ts'
-import { FUSE_KERNEL_MINOR_VERSION, FUSE_KERNEL_VERSION, FUSE_OLDEST_MINOR_VERSION } from './abi.ts'
+import { type FUSE_INIT_OUT, FUSE_KERNEL_MINOR_VERSION, FUSE_KERNEL_VERSION, FUSE_OLDEST_MINOR_VERSION } from './abi.ts'
 import type { Features } from './filesystem.ts'
 import { hasInitFlag, type InitFlag, initFlagWords } from './flags.ts'
+import type { OverlayOf } from './struct.ts'
 
 /** What the kernel's FUSE_INIT says. */
 export interface Offer {
@@ -80,6 +81,26 @@ export function negotiate(offer: Offer, limits: NegotiationLimits): Negotiated |
 		maxWriteBytes: Math.min(limits.maxWriteBytes, maxPages * PAGE_BYTES),
 		maxPages,
 	}
+}
+
+const MAX_BACKGROUND = 64
+const CONGESTION_THRESHOLD = 48
+const TIME_GRANULARITY_NS = 1000
+/** Our tree may lie on a file system that lies on nothing else: the backing files' tmpfs. */
+const MAX_STACK_DEPTH = 1
+
+/** Says to the kernel what is in force: struct fuse_init_out but for its major version, zeroed before. */
+export function writeInit(out: OverlayOf<typeof FUSE_INIT_OUT>, negotiated: Negotiated): void {
+	out.minor = negotiated.minor
+	out.max_readahead = negotiated.maxReadaheadBytes
+	out.flags = negotiated.flags
+	out.flags2 = negotiated.flags2
+	out.max_background = MAX_BACKGROUND
+	out.congestion_threshold = CONGESTION_THRESHOLD
+	out.max_write = negotiated.maxWriteBytes
+	out.time_gran = TIME_GRANULARITY_NS
+	out.max_pages = negotiated.maxPages
+	if (featuresOf(negotiated).passthrough) out.max_stack_depth = MAX_STACK_DEPTH
 }
 
 /** What was negotiated, by name. */

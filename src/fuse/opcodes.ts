@@ -119,7 +119,7 @@ export const OPERATIONS: readonly Operation[] = [
 	row(15, 'FUSE_READ', FUSE_READ_IN, 0, 'data', read),
 	row(16, 'FUSE_WRITE', FUSE_WRITE_IN, 0, written, write),
 	row(17, 'FUSE_STATFS', NO_STRUCT, 0, statfs, (w, fs) => fs.statfs(w.request.node, w.statFs)),
-	row(18, 'FUSE_RELEASE', FUSE_RELEASE_IN, 0, status, (w, fs) => done(fs.release(w.request.node, w.in.release.fh))),
+	row(18, 'FUSE_RELEASE', FUSE_RELEASE_IN, 0, status, (w, fs) => fs.release(w.request.node, w.in.release.fh)),
 	row(20, 'FUSE_FSYNC', FUSE_FSYNC_IN, 0, status, (w, fs) => fs.fsync(w.request.node, w.in.fsync.fh)),
 	refuse(21, 'FUSE_SETXATTR'),
 	refuse(22, 'FUSE_GETXATTR'),

@@ -2,8 +2,8 @@
  * One FUSE connection: reads requests from the device, has them carried out, answers each exactly once.
  * Source: fuse_dev_do_read() and fuse_dev_do_write() in fs/fuse/dev.c (v6.12); fuse(4).
  *
- * Invariant: requests are answered in the order they are read, except reads that answered PENDING; so an INTERRUPT
- * whose target is not pending comes too late and needs nothing. A throw in an operation ends that request with EIO and
+ * Invariant: requests are answered in the order they are read, except those that answered PENDING; so an INTERRUPT
+ * whose target is not pending comes too late and needs nothing, nor does one whose target is carried out in steps. A throw in an operation ends that request with EIO and
  * nothing else. This is the only place that catches.
  */
 import { EAGAIN, EINTR, EIO, ENODEV, ENOENT, ENOSYS, EOPNOTSUPP } from '../lib/errno.ts'
@@ -32,13 +32,14 @@ import {
 	hasInitFlag,
 	type InitFlag,
 } from './flags.ts'
-import { featuresOf, type Negotiated, negotiate, NO_FEATURES } from './negotiate.ts'
+import { featuresOf, type Negotiated, negotiate, NO_FEATURES, writeInit } from './negotiate.ts'
 import { OPERATION_BY_OPCODE, type Operation, type Protocol } from './opcodes.ts'
 import { status, written } from './encode.ts'
 import { BODY_AT, BODY_WORD } from './reply.ts'
 import { ARGUMENT_AT, type Request } from './request.ts'
 import { takeResent } from './resent.ts'
 import { NO_JOURNAL, type RequestJournal } from './request-journal.ts'
+import { type Answerable, checked, Stepping } from './stepping.ts'
 import { writeU64 } from './struct.ts'
 import type { Workspace } from './workspace.ts'
 
@@ -81,12 +82,8 @@ export interface SessionCounters {
 }
 
 const DEFAULT_MAX_FAULTS = 32
-const MAX_ERRNO = 511
-const MAX_BACKGROUND = 64
-const CONGESTION_THRESHOLD = 48
-const TIME_GRANULARITY_NS = 1000
-/** Our tree may lie on a file system that lies on nothing else: the backing files' tmpfs. */
-const MAX_STACK_DEPTH = 1
+/** Stops who sends cheap requests for a while and then many expensive ones. */
+const LONG_MS = 0.4
 
 /** One connection, on a non-blocking descriptor of the FUSE device that the caller opens, mounts and closes. */
 export class Session implements Connection, Protocol {
@@ -102,8 +99,9 @@ export class Session implements Connection, Protocol {
 	readonly #onNegotiated: (features: Features) => void
 	readonly #withheld: readonly InitFlag[]
 	readonly #journal: RequestJournal
-	/** The upper word of `unique` by request: all that a late answer needs beside the number itself. */
+	/** Reads that wait: the upper word of `unique` by request, all that a late answer needs beside the number itself. */
 	readonly #pending = new Map<RequestId, number>()
+	readonly later: Stepping
 
 	constructor(fd: number, filesystem: Filesystem, options: SessionOptions) {
 		this.fd = fd
@@ -116,6 +114,11 @@ export class Session implements Connection, Protocol {
 		this.#journal = options.journal ?? NO_JOURNAL
 		this.#negotiated = options.negotiated ?? this.#journal.negotiated
 		if (this.#negotiated !== undefined) this.#features = featuresOf(this.#negotiated)
+		this.later = new Stepping(this.#journal, {
+			threw: (operation, node, cause) => this.#threw(operation, node, cause),
+			send: (operation, outcome, request) => this.#send(operation, outcome, request),
+			resends: () => this.#features.resend,
+		})
 		filesystem.attach(this)
 	}
 
@@ -134,8 +137,8 @@ export class Session implements Connection, Protocol {
 	}
 
 	/**
-	 * Reads and answers up to `maxRequests` requests. The number served, 0 when there was none, or a negative errno
-	 * when the connection is gone (-ENODEV: unmounted or aborted).
+	 * Reads and answers up to `maxRequests` requests; fewer when they take long. The number served, 0 when there was none, or a
+	 * negative errno when the connection is gone (-ENODEV: unmounted or aborted).
 	 */
 	serve(maxRequests: number): number {
 		if (this.#gone !== 0) return this.#gone
@@ -148,19 +151,18 @@ export class Session implements Connection, Protocol {
 	}
 
 	#take(maxRequests: number): number {
-		const { memory } = this.#workspace.request
-		const { address } = memory
-		const size = memory.bytes.byteLength
+		const { address, bytes } = this.#workspace.request.memory
+		const until = performance.now() + LONG_MS
 		for (let served = 0; served < maxRequests; served++) {
-			const got = read(this.fd, address, size)
+			const got = read(this.fd, address, bytes.byteLength)
 			if (got <= 0) {
 				if (got === -EAGAIN) return served
-				// ENOENT: the caller was killed before we took its request.
-				if (got === -EINTR || got === -ENOENT) continue
+				if (got === -EINTR || got === -ENOENT) continue // ENOENT: the caller was killed before we took its request.
 				return this.#lose(got === 0 ? -ENODEV : got)
 			}
 			this.#answer(got)
 			if (this.#gone !== 0) return this.#gone
+			if (performance.now() > until) return served + 1
 		}
 		return maxRequests
 	}
@@ -194,6 +196,12 @@ export class Session implements Connection, Protocol {
 			if (this.#gone !== 0) break
 		}
 		return 0
+	}
+
+	#wait(operation: Operation, { id, uniqueLow, uniqueHigh, node }: Request): void {
+		if (operation.reply === 'data') this.#pending.set(id, uniqueHigh)
+		else this.later.waits(id, operation, { uniqueLow, uniqueHigh, node })
+		if (!this.#features.resend) this.#journal.waits(id)
 	}
 
 	finishRead(request: RequestId, sizeBytes: number, fill: (reply: ReadReply) => number): void {
@@ -260,20 +268,11 @@ export class Session implements Connection, Protocol {
 			})
 			return negotiated
 		}
-		out.init.minor = negotiated.minor
-		out.init.max_readahead = negotiated.maxReadaheadBytes
-		out.init.flags = negotiated.flags
-		out.init.flags2 = negotiated.flags2
-		out.init.max_background = MAX_BACKGROUND
-		out.init.congestion_threshold = CONGESTION_THRESHOLD
-		out.init.max_write = negotiated.maxWriteBytes
-		out.init.time_gran = TIME_GRANULARITY_NS
-		out.init.max_pages = negotiated.maxPages
+		writeInit(out.init, negotiated)
 		this.#negotiated = negotiated
 		this.#features = featuresOf(negotiated)
 		this.#journal.keepNegotiated(negotiated)
 		this.#onNegotiated(this.#features)
-		if (this.#features.passthrough) out.init.max_stack_depth = MAX_STACK_DEPTH
 		return FUSE_INIT_OUT.sizeBytes
 	}
 
@@ -312,6 +311,7 @@ export class Session implements Connection, Protocol {
 		let outcome = request.resent ? this.#known(id, operation) : undefined
 		if (outcome === undefined) {
 			journal.begin(id)
+			this.later.current = id
 			outcome = this.#carryOut(operation, request)
 			if (outcome !== PENDING && kind !== 'data') journal.commit(outcome)
 		}
@@ -319,7 +319,7 @@ export class Session implements Connection, Protocol {
 		journal.end()
 	}
 
-	#send({ reply: kind, name }: Operation, outcome: number, request: Request): void {
+	#send({ reply: kind, name }: Operation, outcome: number, request: Answerable): void {
 		const { reply } = this.#workspace
 		const { uniqueLow, uniqueHigh } = request
 		let sent: number
@@ -350,17 +350,16 @@ export class Session implements Connection, Protocol {
 		}
 		try {
 			const outcome = operation.handle(this.#workspace, this.#filesystem, this)
-			if (outcome === PENDING) {
-				this.#pending.set(request.id, request.uniqueHigh)
-				if (!this.#features.resend) this.#journal.waits(request.id)
-				// The kernel takes errno 1 to 511 and refuses the whole reply otherwise.
-			} else if (!(outcome >= -MAX_ERRNO)) throw new RangeError(`Outcome ${outcome} is no errno`)
-			return outcome
+			if (outcome === PENDING) this.#wait(operation, request)
+			return checked(outcome)
 		} catch (cause) {
-			const { name } = operation
-			this.#fault({ message: 'Cannot answer: the operation threw', operation: name, node: request.node, cause })
-			return -EIO
+			return this.#threw(operation.name, request.node, cause)
 		}
+	}
+
+	#threw(operation: string, node: number, cause: unknown): number {
+		this.#fault({ message: 'Cannot answer: the operation threw', operation, node, cause })
+		return -EIO
 	}
 
 	/** A reply was not taken. True when that is our fault, and worth another try. */
@@ -390,6 +389,7 @@ export class Session implements Connection, Protocol {
 	#lose(errno: number): number {
 		this.#gone = errno
 		this.#pending.clear()
+		this.later.clear()
 		try {
 			this.#filesystem.destroy()
 		} catch (cause) {

@@ -9,6 +9,8 @@ import type { DatagramBatch } from '../sys/sockets.ts'
 import type { Staging } from './staging.ts'
 import { containerPid } from './sender-pid.ts'
 
+const LONG_MS = 0.4
+
 export class DevLog {
 	readonly fd: number
 	readonly #pog: Pog
@@ -29,12 +31,21 @@ export class DevLog {
 		if (first !== undefined) this.#append(first, this.#staging.batch.received)
 	}
 
-	/** Takes up to `units` of what has arrived, one batch at most: the number of datagrams, 0 for none. */
+	/**
+	 * Takes up to `units` of what has arrived: the number of datagrams, 0 for none. In one batch, or where each may take long, one by
+	 * one and fewer: what was received has to be appended before another POG is served.
+	 */
 	receive(units: number): number {
-		const count = this.#staging.receive(this.fd, this.#pog, units)
-		if (count <= 0) return 0
-		this.#append(0, count)
-		return count
+		const most = this.#pog.isCostly ? 1 : units
+		const until = performance.now() + LONG_MS
+		let taken = 0
+		do {
+			const count = this.#staging.receive(this.fd, this.#pog, most)
+			if (count <= 0) return taken
+			this.#append(0, count)
+			taken += count
+		} while (taken < units && most === 1 && performance.now() < until)
+		return taken
 	}
 
 	#append(first: number, count: number): void {

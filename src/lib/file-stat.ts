@@ -22,6 +22,8 @@ export interface DirectoryEntry {
 	ino: number
 	/** DT_* of dirent.h. */
 	type: number
+	/** Where lseek(2) leads behind it. */
+	next: number
 }
 
 /** An empty one, to be filled. */

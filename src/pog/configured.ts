@@ -7,9 +7,10 @@
 import { LRUCache } from 'lru-cache'
 import type { Action, Configuration } from '../conf/configuration.ts'
 import { DEFAULT_LIMITS as CONF_LIMITS } from '../conf/configuration.ts'
-import { parseConfiguration } from '../conf/parse.ts'
-import { compileRoutes, type Routes } from '../conf/routes.ts'
+import { parseInSteps, type ParseOptions } from '../conf/parse.ts'
+import { compilePredicates, compileRoutes, type Predicates, type Routes } from '../conf/routes.ts'
 import { type Diagnostic, formatDiagnostic } from '../lib/diagnostic.ts'
+import { finish, type Steps } from '../lib/steps.ts'
 import type { PogInfo } from './info.ts'
 import { ALL_BIT } from '../ring/view-index.ts'
 import type { Pog } from './pog.ts'
@@ -29,7 +30,7 @@ const SEVERITY_INFO = 6
 const MAX_TOLD_DIAGNOSTICS = 20
 
 /** Texts of configuration files that `include PATTERN` matches inside the container's own tree. */
-export type ReadIncludes = (pattern: string) => readonly { file: string; text: string | Uint8Array }[]
+export type ReadIncludes = NonNullable<ParseOptions['include']>
 
 /** A configuration as it is written down for a later engine. */
 export interface SavedConfigured {
@@ -45,6 +46,13 @@ const COMPILED = new LRUCache<string, Configuration>({
 	maxSize: 16 << 20,
 	sizeCalculation: (_, key) => key.length,
 })
+
+/** A text that was read and is not in force: all of the work that takes long. */
+export interface ReadyConfiguration {
+	readonly text: string
+	readonly configuration: Configuration
+	readonly predicates: Predicates
+}
 
 export class Configured {
 	text: string
@@ -81,18 +89,23 @@ export class Configured {
 			this.text = saved.text
 			this.state = saved.state
 			this.#inForce = saved.inForce
-			this.diagnostics = this.#parse(saved.text).diagnostics
-			this.routes = this.#activate(this.#parse(saved.inForce))
+			this.diagnostics = finish(this.#parse(saved.text)).diagnostics
+			// An engine of another version may have taken what this one refuses: better the host's default than nothing.
+			const inForce = finish(this.prepare(saved.inForce))
+			this.routes = this.#activate(
+				inForce.configuration.usable ? inForce : finish(this.prepare(pog.policy.defaultConf)),
+			)
 			return
 		}
 		this.#own = text !== null
 		this.text = text ?? pog.policy.defaultConf
-		const parsed = this.#parse(this.text)
-		this.diagnostics = parsed.diagnostics
-		this.state = parsed.usable ? (this.#own ? 'own' : 'default') : 'kept'
+		const first = finish(this.prepare(this.text))
+		const { usable, diagnostics } = first.configuration
+		this.diagnostics = diagnostics
+		this.state = usable ? (this.#own ? 'own' : 'default') : 'kept'
 		// The very first configuration has none before it: the host's default is the last good one.
-		this.#inForce = parsed.usable ? this.text : pog.policy.defaultConf
-		this.routes = this.#activate(parsed.usable ? parsed : this.#parse(pog.policy.defaultConf))
+		this.#inForce = usable ? this.text : pog.policy.defaultConf
+		this.routes = this.#activate(usable ? first : finish(this.prepare(pog.policy.defaultConf)))
 	}
 
 	save(): SavedConfigured {
@@ -104,11 +117,23 @@ export class Configured {
 		if (this.diagnostics.length > 0 || this.#refused.length > 0) this.#tell(this.diagnostics, this.state !== 'kept')
 	}
 
+	/** Reads a text, a line or so a step; nothing changes by that. */
+	*prepare(text: string): Steps<ReadyConfiguration> {
+		const configuration = yield* this.#parse(text)
+		const predicates = yield* compilePredicates(configuration, { localHostname: this.#pog.hostname })
+		return { text, configuration, predicates }
+	}
+
 	/** Puts a text of this POG's own in force. Answers what is wrong with it. */
 	set(text: string): readonly Diagnostic[] {
+		return this.setReady(finish(this.prepare(text)))
+	}
+
+	/** The same, with one that `prepare` made ready. */
+	setReady(ready: ReadyConfiguration): readonly Diagnostic[] {
 		this.#own = true
-		this.text = text
-		return this.#apply()
+		this.text = ready.text
+		return this.#apply(ready)
 	}
 
 	/** Back to the host's default. */
@@ -121,17 +146,17 @@ export class Configured {
 	followDefault(): void {
 		if (this.#own) return
 		this.text = this.#pog.policy.defaultConf
-		this.#apply()
+		this.#apply(finish(this.prepare(this.text)))
 	}
 
-	#apply(): readonly Diagnostic[] {
-		const parsed = this.#parse(this.text)
+	#apply(ready: ReadyConfiguration): readonly Diagnostic[] {
+		const parsed = ready.configuration
 		this.generation++
 		this.diagnostics = parsed.diagnostics
 		if (parsed.usable) {
 			this.state = this.#own ? 'own' : 'default'
 			this.#inForce = this.text
-			this.routes = this.#activate(parsed)
+			this.routes = this.#activate(ready)
 			this.#pog.setRoutes(this.routes)
 			this.onViews()
 		} else this.state = 'kept'
@@ -139,13 +164,13 @@ export class Configured {
 		return parsed.diagnostics
 	}
 
-	#parse(text: string): Configuration {
+	*#parse(text: string): Steps<Configuration> {
 		const { confBytes, confFiles } = this.#pog.limits
 		const key = `${confBytes} ${confFiles} ${text}`
 		const known = COMPILED.get(key)
 		if (known !== undefined) return known
 		let included = false
-		const parsed = parseConfiguration(Buffer.from(text, 'latin1'), {
+		const parsed = yield* parseInSteps(Buffer.from(text, 'latin1'), {
 			file: CONF_FILE,
 			include: pattern => {
 				included = true
@@ -158,7 +183,7 @@ export class Configured {
 		return parsed
 	}
 
-	#activate(configuration: Configuration): Routes {
+	#activate({ configuration, predicates }: ReadyConfiguration): Routes {
 		const { views } = this.#pog
 		// Files that stay in force keep their bits: only then is there something to give up for new ones.
 		const named = new Set(configuration.rules.map(({ action }) => destination(action)?.path))
@@ -167,9 +192,7 @@ export class Configured {
 			view.rotation = null
 		}
 		this.rules = configuration.rules.length
-		const routes = compileRoutes(configuration, (_path, action) => this.#bitOf(action), {
-			localHostname: this.#pog.hostname,
-		})
+		const routes = compileRoutes(configuration, (_path, action) => this.#bitOf(action), { predicates })
 		// A file that no rule names any more stays while it holds something, as on any system.
 		const present = [...views.all]
 		for (const view of present) {

@@ -172,6 +172,11 @@ export class Pog {
 		if (changed) this.configured.followDefault()
 	}
 
+	/** Whether a record may take far longer than another, by the configuration's filters. */
+	get isCostly(): boolean {
+		return this.#routes.filtered
+	}
+
 	/** Obeys the routes of a configuration from the next record on. */
 	setRoutes(routes: Routes): void {
 		this.#routes = routes
@@ -302,6 +307,7 @@ export class Pog {
 		d.routes = files
 		const seq = ring.commit(d)
 		this.ledger.accept(origin)
+		this.views.keepUp(seq)
 		if (files === 0) this.ledger.drop('unrouted')
 		if ((files & this.views.hiddenBits) !== 0) this.views.reveal(files)
 		return seq

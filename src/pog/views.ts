@@ -9,9 +9,11 @@
  * `startPosition` and `endPosition` stay true for ever. A view that left the tree has ended: whoever takes its bit next
  * writes nothing into it.
  */
+import type { Steps } from '../lib/steps.ts'
 import type { Cells } from '../ring/cells.ts'
 import { ALL_BIT, type LineSize, type Place, ViewIndex } from '../ring/view-index.ts'
 import type { Ring } from '../ring/ring.ts'
+import { IndexTurns } from './index-turns.ts'
 import {
 	end,
 	type Extent,
@@ -46,6 +48,7 @@ export class ViewTable {
 	readonly #byId = new Map<number, View>()
 	readonly #byPath = new Map<string, View>()
 	readonly #pins = new Map<ViewIndex, number>()
+	readonly #turns = new IndexTurns()
 	#lastId = 0
 	/** Bits of hidden views: an append that touches one must call `reveal`. */
 	hiddenBits = 0
@@ -167,6 +170,8 @@ export class ViewTable {
 	/** A view is gone, and its index with the last one that used it. */
 	#forget(view: View): void {
 		this.#byId.delete(view.id)
+		// Its cell is another's soon.
+		this.#turns.forget()
 		const { index } = view
 		if (index.cell === null) return
 		for (const other of this.#byId.values()) if (other.index === index) return
@@ -363,10 +368,26 @@ export class ViewTable {
 		this.#ring.guardSeq = guard
 	}
 
-	/** Continues on the ring that took the old one's place. */
+	/** Also those of views that left the tree and are open. */
+	get #indexes(): Set<ViewIndex> {
+		return new Set([...this.#byId.values()].map(({ index }) => index))
+	}
+
+	/** Has every index see the records that are there, as `moveTo` wants it. */
+	*catchUpInSteps(): Steps<void> {
+		for (const index of this.#indexes) {
+			index.catchUp()
+			yield
+		}
+	}
+
+	/** Called for every record. */
+	keepUp(seq: number): void {
+		this.#turns.look(seq, () => this.#indexes)
+	}
+
 	moveTo(ring: Ring): void {
-		// Also those of views that left the tree and are open.
-		for (const index of new Set([...this.#byId.values()].map(view => view.index))) {
+		for (const index of this.#indexes) {
 			index.catchUp()
 			index.moveTo(ring)
 		}

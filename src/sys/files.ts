@@ -186,19 +186,29 @@ export class FileCalls {
 		const rewound = result(lseekCall(fd, 0, 0))
 		if (rewound < 0) return rewound
 		const entries: DirectoryEntry[] = []
-		const base = this.#dirents - this.#memory.address
 		for (;;) {
-			const bytes = result(getdentsCall(fd, this.#dirents, DIRENT_BYTES))
-			if (bytes < 0) return bytes
-			if (bytes === 0) return entries
-			for (let at = base; at < base + bytes; ) {
-				const length = this.#view.getUint16(at + 16, true)
-				const end = this.#bytes.indexOf(0, at + 19)
-				const name = this.#bytes.toString('latin1', at + 19, end)
-				if (name !== '.' && name !== '..') entries.push({ name, ino: this.#u64(at), type: this.#bytes[at + 18] ?? 0 })
-				at += length
-			}
+			const more = this.listSome(fd, DIRENT_BYTES)
+			if (typeof more === 'number') return more
+			if (more === null) return entries
+			entries.push(...more)
 		}
+	}
+
+	/** The next entries of an open directory but `.` and `..`, as many as have room in some bytes; null at its end, or a negative errno. */
+	listSome(fd: number, sizeBytes: number): DirectoryEntry[] | null | number {
+		const bytes = result(getdentsCall(fd, this.#dirents, Math.min(sizeBytes, DIRENT_BYTES)))
+		if (bytes <= 0) return bytes === 0 ? null : bytes
+		const entries: DirectoryEntry[] = []
+		const base = this.#dirents - this.#memory.address
+		for (let at = base; at < base + bytes; ) {
+			const length = this.#view.getUint16(at + 16, true)
+			const end = this.#bytes.indexOf(0, at + 19)
+			const name = this.#bytes.toString('latin1', at + 19, end)
+			if (name !== '.' && name !== '..')
+				entries.push({ name, ino: this.#u64(at), type: this.#bytes[at + 18] ?? 0, next: this.#u64(at + 8) })
+			at += length
+		}
+		return entries
 	}
 
 	/** Blocks and inodes of the file system a descriptor is on: struct statfs of x86-64 and arm64. */
@@ -213,7 +223,7 @@ export class FileCalls {
 	}
 }
 
-/** fallocate(2) of a whole file from its beginning. 0, or a negative errno. */
-export function allocateFile(fd: number, sizeBytes: number): number {
-	return result(fallocateCall(fd, 0, 0, sizeBytes))
+/** fallocate(2) of a file, from its beginning if nothing else is said. 0, or a negative errno. */
+export function allocateFile(fd: number, sizeBytes: number, offset = 0): number {
+	return result(fallocateCall(fd, 0, offset, sizeBytes))
 }

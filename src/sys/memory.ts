@@ -59,3 +59,8 @@ export function mapFileTwice(fd: number, sizeBytes: number, offset: number, writ
 export function unmap(memory: Memory): void {
 	munmap(memory.address, memory.bytes.byteLength)
 }
+
+/** Unmaps up to `sizeBytes` from `start` (page multiples): what is large goes piece by piece. */
+export function unmapPart(memory: Memory, start: number, sizeBytes: number): void {
+	munmap(memory.address + start, Math.min(sizeBytes, memory.bytes.byteLength - start))
+}

@@ -3,6 +3,7 @@ import { EFBIG } from '../lib/errno.ts'
 import type { Backing } from './backing.ts'
 
 const O_WRONLY = 1
+const SEEK_END = 2
 const O_CREAT = 0o100
 const O_TRUNC = 0o1000
 const O_NONBLOCK = 0o4000
@@ -21,6 +22,33 @@ export function writeFile({ calls, root, scratch }: Backing, path: string, bytes
 	}
 	calls.close(fd)
 	return Math.min(0, answer)
+}
+
+/** What is read of a large file at once. */
+const PIECE_BYTES = 256 * 1024
+
+/** The content of a file of at most `maxBytes`, in pieces, of which there is one at least; or a negative errno. */
+export function* readPieces(
+	{ calls, root, scratch }: Backing,
+	path: string,
+	maxBytes: number,
+): Generator<Uint8Array | number, void, void> {
+	const fd = calls.open(root, path, O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0)
+	if (fd < 0) return yield fd
+	try {
+		// What has no end is no file, and says so when it is read.
+		const size = calls.lseek(fd, 0, SEEK_END)
+		if (size > maxBytes) return yield -EFBIG
+		for (let at = 0; at === 0 || at < size; ) {
+			const bytes = calls.pread(fd, scratch.address, Math.min(PIECE_BYTES, scratch.bytes.length), at)
+			if (bytes < 0 || at + bytes > maxBytes) return yield bytes < 0 ? bytes : -EFBIG
+			yield scratch.bytes.slice(0, bytes)
+			if (bytes === 0) return
+			at += bytes
+		}
+	} finally {
+		calls.close(fd)
+	}
 }
 
 /** The whole content of a file of at most `maxBytes`, or a negative errno. */

@@ -358,12 +358,18 @@ export class AppFiles implements AppFileHome {
 		return new AppFile(this, fd, ino, access === O_RDWR)
 	}
 
+	/** A descriptor to list a directory by, or a negative errno: -ENOENT when it was removed while it was open, and is empty. */
+	openDirectory(node: AppNode): number {
+		// Its path may be another's by now.
+		if (node.unlinked) return -ENOENT
+		const { calls, root } = this.backing
+		return calls.open(root, this.nodes.path(node), O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0)
+	}
+
 	/** Entries of a directory, or a negative errno. */
 	list(node: AppNode): DirectoryEntry[] | number {
-		// Removed while it was open: it was empty then. Its path may be another's by now.
-		if (node.unlinked) return []
-		const { calls, root } = this.backing
-		const fd = calls.open(root, this.nodes.path(node), O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0)
+		const { calls } = this.backing
+		const fd = this.openDirectory(node)
 		if (fd < 0) return fd
 		const entries = calls.list(fd)
 		calls.close(fd)

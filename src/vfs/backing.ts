@@ -25,6 +25,7 @@ export interface BackingCalls {
 	allocate(fd: number, mode: number, offset: number, length: number): number
 	lseek(fd: number, offset: number, whence: number): number
 	list(fd: number): DirectoryEntry[] | number
+	listSome(fd: number, sizeBytes: number): DirectoryEntry[] | null | number
 	statfs(
 		fd: number,
 	): { bsize: number; blocks: number; bfree: number; bavail: number; files: number; ffree: number } | number

@@ -7,6 +7,7 @@
 import { FOPEN_DIRECT_IO } from '../fuse/flags.ts'
 import type { ReadReply, ReadRequest, WriteRequest } from '../fuse/filesystem.ts'
 import { EFBIG } from '../lib/errno.ts'
+import { finish, type Steps } from '../lib/steps.ts'
 import type { Pog } from '../pog/pog.ts'
 import type { Cell } from '../ring/cells.ts'
 import { CELL_KIND } from '../ring/state-layout.ts'
@@ -35,10 +36,15 @@ export class ConfDraft {
 	#inForce = { text: '', bytes: Buffer.alloc(0) }
 	mtimeUs: number
 	readonly #store: DraftStore
+	/** Counts edits. */
+	#edition = 0
+	/** Carries out what takes long, and answers for it. */
+	readonly inSteps: (work: Steps<number>) => number
 
-	constructor(pog: Pog, store = NO_STORE) {
+	constructor(pog: Pog, store = NO_STORE, inSteps: (work: Steps<number>) => number = finish) {
 		this.#pog = pog
 		this.#store = store
+		this.inSteps = inSteps
 		this.#edited = store.read()
 		this.mtimeUs = pog.clock.realtimeUs(pog.clock.monotonicUs())
 	}
@@ -60,6 +66,7 @@ export class ConfDraft {
 		const answer = this.truncate(size)
 		if (answer < 0) return answer
 		this.#edited?.set(source.subarray(start, end), offset)
+		this.#edition++
 		this.#store.write(offset, source.subarray(start, end))
 		return 0
 	}
@@ -81,25 +88,34 @@ export class ConfDraft {
 
 	#edit(bytes: Buffer): void {
 		this.#edited = bytes
+		this.#edition++
 		this.mtimeUs = this.#pog.clock.realtimeUs(this.#pog.clock.monotonicUs())
 	}
 
-	/** Puts what was written in force. `more`: the current request is not carried out yet with that. */
-	commit(more = false): void {
+	/**
+	 * Puts what was written in force: it is read in steps, and counts with the last one. What is written meanwhile stays a draft.
+	 * `more`: the current request is not carried out yet with that.
+	 */
+	*commit(more = false): Steps<void> {
 		if (this.#edited === null) return
+		const edition = this.#edition
 		const text = this.#edited.toString('latin1')
-		this.#edited = null
-		this.#room = Buffer.alloc(0)
-		if (text !== this.#pog.configured.text || this.#pog.configured.state !== 'own') this.#pog.configured.set(text)
+		const { configured } = this.#pog
+		if (text !== configured.text || configured.state !== 'own') configured.setReady(yield* configured.prepare(text))
+		const current = edition === this.#edition
+		if (current) {
+			this.#edited = null
+			this.#room = Buffer.alloc(0)
+		}
 		// The draft goes when the text it became is safe.
 		this.#pog.flush(more)
-		this.#store.remove()
+		if (current) this.#store.remove()
 	}
 
 	/** A whole text at once: a file was renamed onto this one, and is to be removed. */
-	replace(bytes: Uint8Array): void {
+	replace(bytes: Uint8Array): Steps<void> {
 		this.#edit(Buffer.from(bytes))
-		this.commit(true)
+		return this.commit(true)
 	}
 }
 
@@ -113,6 +129,7 @@ export class ConfFile extends OpenFile {
 	readonly kind = CELL_KIND.confFile
 	readonly #draft: ConfDraft
 	#wrote = false
+	#writes = 0
 	#truncated = false
 
 	/** `truncated`: the open asked for an empty file. */
@@ -149,6 +166,7 @@ export class ConfFile extends OpenFile {
 		const answer = this.#draft.write(offset, memory.bytes, start, start + sizeBytes)
 		if (answer < 0) return answer
 		this.#wrote = true
+		this.#writes++
 		this.keep()
 		return sizeBytes
 	}
@@ -164,15 +182,31 @@ export class ConfFile extends OpenFile {
 	 * an empty configuration in force.
 	 */
 	override flush(): number {
-		if (this.#wrote) this.#draft.commit()
-		this.#truncated &&= !this.#wrote
-		this.#wrote = false
+		return this.#wrote ? this.#draft.inSteps(this.#commit()) : 0
+	}
+
+	*#commit(): Steps<number> {
+		const writes = this.#writes
+		yield* this.#draft.commit()
+		this.#truncated = false
+		// Who wrote meanwhile closes it, too.
+		this.#wrote = writes !== this.#writes
 		this.keep()
 		return 0
 	}
 
 	/** `: > syslog.conf` means it. */
+	override closing(): Steps<void> | null {
+		return this.#wrote || this.#truncated ? this.#close() : null
+	}
+
+	*#close(): Steps<void> {
+		yield* this.#draft.commit()
+		this.#wrote = this.#truncated = false
+	}
+
 	override release(): void {
-		if (this.#wrote || this.#truncated) this.#draft.commit()
+		// The connection is gone: what was written counts all the same.
+		if (this.#wrote || this.#truncated) finish(this.#draft.commit())
 	}
 }

@@ -211,8 +211,9 @@ export class ControlTree extends SealedTree {
 		return false
 	}
 
-	release(_node: NodeId, handle: HandleId): void {
+	release(_node: NodeId, handle: HandleId): number {
 		this.#open.remove(handle)
+		return 0
 	}
 
 	opendir(node: NodeId, opened: Opened): number {

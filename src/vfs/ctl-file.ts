@@ -6,6 +6,7 @@ import { FOPEN_DIRECT_IO, FOPEN_NOFLUSH } from '../fuse/flags.ts'
 import type { ReadReply, ReadRequest, WriteRequest } from '../fuse/filesystem.ts'
 import { EINVAL } from '../lib/errno.ts'
 import { parseSize } from '../lib/size.ts'
+import type { Steps } from '../lib/steps.ts'
 import { NOBODY, type Pog, type Sender } from '../pog/pog.ts'
 import type { Cell } from '../ring/cells.ts'
 import { CELL_KIND } from '../ring/state-layout.ts'
@@ -13,15 +14,13 @@ import { HANDLE, OpenFile } from './open-file.ts'
 
 /** What a command needs of the service: the ring's memory is made outside this room. */
 export interface PogActions {
-	/** The new size in bytes, or a message. */
-	resize(wishedBytes: number): { sizeBytes: number } | { error: string }
+	/** The new size in bytes, or a message; in steps. */
+	resize(wishedBytes: number): Steps<{ sizeBytes: number } | { error: string }>
 }
 
 /** The answer without its `ok `, or a message for `error `. */
-type Command = (
-	argument: string,
-	context: { pog: Pog; actions: PogActions; sender: Sender },
-) => { ok: string } | { error: string }
+type Said = { ok: string } | { error: string }
+type Command = (argument: string, context: { pog: Pog; actions: PogActions; sender: Sender }) => Said | Steps<Said>
 
 /** Every command, by its first word. */
 export const COMMANDS: Readonly<Record<string, { usage: string; run: Command }>> = {
@@ -39,8 +38,7 @@ export const COMMANDS: Readonly<Record<string, { usage: string; run: Command }>>
 			const bytes = parseSize(argument)
 			if (bytes === undefined)
 				return { error: `Cannot read size ${quoted(argument)}: expected bytes, or a number with k or m` }
-			const done = actions.resize(bytes)
-			return 'error' in done ? done : { ok: String(done.sizeBytes) }
+			return resized(actions.resize(bytes))
 		},
 	},
 	write: {
@@ -55,10 +53,21 @@ export const COMMANDS: Readonly<Record<string, { usage: string; run: Command }>>
 		usage: 'conf reset',
 		run: (argument, { pog }) => {
 			if (argument !== 'reset') return { error: `Unknown conf command ${quoted(argument)}: expected reset` }
-			pog.configured.reset()
-			return { ok: 'the host default is in force' }
+			return reset(pog)
 		},
 	},
+}
+
+/** After a configuration that is being read still. */
+function* reset({ configured, policy }: Pog): Steps<Said> {
+	yield* configured.prepare(policy.defaultConf)
+	configured.reset()
+	return { ok: 'the host default is in force' }
+}
+
+function* resized(work: ReturnType<PogActions['resize']>): Steps<Said> {
+	const done = yield* work
+	return 'error' in done ? done : { ok: String(done.sizeBytes) }
 }
 
 const MAX_QUOTED_BYTES = 64
@@ -77,18 +86,21 @@ export class CtlFile extends OpenFile {
 	readonly kind = CELL_KIND.ctlFile
 	readonly #pog: Pog
 	readonly #actions: PogActions
+	readonly #inSteps: (work: Steps<number>) => number
 	#answer: Uint8Array = new Uint8Array(0)
 	#readBytes = 0
 
-	constructor(pog: Pog, actions: PogActions) {
+	/** `inSteps`: carries out what takes long, and answers for it. */
+	constructor(pog: Pog, actions: PogActions, inSteps: (work: Steps<number>) => number) {
 		super()
 		this.#pog = pog
 		this.#actions = actions
+		this.#inSteps = inSteps
 	}
 
 	/** One that an earlier engine had open. */
-	static restore(pog: Pog, actions: PogActions, cell: Cell): CtlFile {
-		const file = new CtlFile(pog, actions)
+	static restore(pog: Pog, actions: PogActions, inSteps: (work: Steps<number>) => number, cell: Cell): CtlFile {
+		const file = new CtlFile(pog, actions, inSteps)
 		file.cell = cell
 		file.#answer = Buffer.from(pog.answers.get(file.#handle))
 		file.load()
@@ -128,8 +140,16 @@ export class CtlFile extends OpenFile {
 				.map(c => c.usage)
 				.join(', ')}`,
 		}
-		const failed = 'error' in done
-		this.#setAnswer(failed ? `error ${done.error}\n` : `ok ${done.ok}\n`)
+		return 'next' in done ? this.#inSteps(this.#sayAfter(done, sizeBytes)) : this.#say(done, sizeBytes)
+	}
+
+	*#sayAfter(work: Steps<Said>, sizeBytes: number): Steps<number> {
+		return this.#say(yield* work, sizeBytes)
+	}
+
+	#say(said: Said, sizeBytes: number): number {
+		const failed = 'error' in said
+		this.#setAnswer(failed ? `error ${said.error}\n` : `ok ${said.ok}\n`)
 		return failed ? -EINVAL : sizeBytes
 	}
 

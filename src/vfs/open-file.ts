@@ -5,6 +5,7 @@
  * What a later engine needs to go on with it is in its cell; a kind that moves keeps its cell up to date at every step.
  */
 import type { HandleId, ReadReply, ReadRequest, WriteRequest } from '../fuse/filesystem.ts'
+import type { Steps } from '../lib/steps.ts'
 import type { Sender } from '../pog/pog.ts'
 import { type Cell, publish } from '../ring/cells.ts'
 import { EBADF, EINVAL, EOPNOTSUPP } from '../lib/errno.ts'
@@ -64,6 +65,11 @@ export abstract class OpenFile {
 
 	fsync(): number {
 		return 0
+	}
+
+	/** What is to be done before `release` and may take long; null when there is nothing. */
+	closing(): Steps<void> | null {
+		return null
 	}
 
 	release(): void {}

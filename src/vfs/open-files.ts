@@ -5,6 +5,7 @@
  */
 import type { HandleId, Opened } from '../fuse/filesystem.ts'
 import { ENFILE } from '../lib/errno.ts'
+import type { Steps } from '../lib/steps.ts'
 import type { Pog } from '../pog/pog.ts'
 import { type Cell, kindOf } from '../ring/cells.ts'
 import { CELL_KIND, STATE } from '../ring/state-layout.ts'
@@ -17,8 +18,12 @@ export class OpenFiles {
 	readonly #pog: Pog
 	readonly #files: Handles<OpenFile>
 
-	constructor(pog: Pog) {
+	readonly #inSteps: (work: Steps<number>) => number
+
+	/** `inSteps`: carries out what takes long, and answers for it. */
+	constructor(pog: Pog, inSteps: (work: Steps<number>) => number) {
 		this.#pog = pog
+		this.#inSteps = inSteps
 		this.#files = new Handles(() => nextNumber(pog, STATE.lastHandle))
 	}
 
@@ -66,9 +71,21 @@ export class OpenFiles {
 		this.#files.restore(handleOf(cell), file)
 	}
 
-	close(handle: HandleId): void {
+	/** 0, or PENDING. */
+	close(handle: HandleId): number {
+		const closing = this.#files.get(handle)?.closing() ?? null
+		if (closing !== null) return this.#inSteps(this.#closeAfter(closing, handle))
 		const file = this.#files.remove(handle)
 		if (file !== undefined) this.#close(file)
+		return 0
+	}
+
+	/** Open until then: a later engine has to find it. */
+	*#closeAfter(closing: Steps<void>, handle: HandleId): Steps<number> {
+		yield* closing
+		const file = this.#files.remove(handle)
+		if (file !== undefined) this.#close(file)
+		return 0
 	}
 
 	closeAll(): void {

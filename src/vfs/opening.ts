@@ -5,6 +5,7 @@
  */
 import type { Caller, Connection, NodeId } from '../fuse/filesystem.ts'
 import { ENOENT, EPERM } from '../lib/errno.ts'
+import type { Steps } from '../lib/steps.ts'
 import type { Pog } from '../pog/pog.ts'
 import type { View } from '../pog/view.ts'
 import { type Cell, kindOf, noteOf } from '../ring/cells.ts'
@@ -34,6 +35,8 @@ export interface OpeningParts {
 	readonly apps: AppFiles
 	readonly places: Places
 	readonly conf: ConfDraft
+	/** Carries out what takes long, and answers for it. */
+	readonly inSteps: (work: Steps<number>) => number
 	/** Any open handle of an app file. */
 	readonly appFile: (ino: number) => AppFile | undefined
 	readonly actions: PogActions
@@ -68,7 +71,7 @@ export class Opening {
 			case CELL_KIND.confFile:
 				return ConfFile.restore(this.#parts.conf, cell)
 			case CELL_KIND.ctlFile:
-				return CtlFile.restore(this.#pog, this.#parts.actions, cell)
+				return CtlFile.restore(this.#pog, this.#parts.actions, this.#parts.inSteps, cell)
 			case CELL_KIND.nodeFile: {
 				const file = this.#openFixed(noteOf(cell), 0)
 				if (typeof file === 'number') return null
@@ -99,7 +102,7 @@ export class Opening {
 		if (node === NODE.procKmsg) return new ProcKmsgFile(this.#parts.readers, this.#connection.features.maxWriteBytes)
 		if (PrintkFile.is(node)) return new PrintkFile(this.#pog.printk, node)
 		if (node === NODE.syslogConf) return new ConfFile(this.#parts.conf, (flags & O_TRUNC) !== 0)
-		if (node === NODE.ctl) return new CtlFile(this.#pog, this.#parts.actions)
+		if (node === NODE.ctl) return new CtlFile(this.#pog, this.#parts.actions, this.#parts.inSteps)
 		const report = reportBytes(node, this.#pog, this.#parts.reports)
 		return report === undefined ? -ENOENT : new TextFile(report, node)
 	}

@@ -14,7 +14,6 @@ import type { AppFiles } from './app-files.ts'
 import type { AppNode } from './app-nodes.ts'
 import {
 	appIno,
-	appInode,
 	fixedChild,
 	fixedChildren,
 	type FixedNode,
@@ -172,8 +171,8 @@ export class Places {
 		return viewBase(node, this.#pog.views.extent(view).head)
 	}
 
-	/** Everything in a directory, in a stable order; or a negative errno. */
-	list(node: NodeId): ListedEntry[] | number {
+	/** What a directory has beside the container's own files, in a stable order. */
+	own(node: NodeId): ListedEntry[] {
 		const entries: ListedEntry[] = fixedChildren(node).map(fixed => ({
 			name: fixed.name,
 			ino: fixed.id,
@@ -181,17 +180,12 @@ export class Places {
 		}))
 		const directory = this.directory(node)
 		if (directory === undefined) return entries
-		const taken = new Set(entries.map(entry => entry.name))
 		const prefix = this.viewPath(directory, '')
 		for (const view of this.#pog.views.all) {
 			const name = view.path.slice(prefix.length)
 			if (view.hidden || !view.path.startsWith(prefix) || name.includes('/')) continue
 			entries.push({ name, ino: viewInode(view.id), type: DT_REG })
-			taken.add(name)
 		}
-		const apps = this.#apps.list(directory)
-		if (typeof apps === 'number') return apps
-		for (const app of apps) if (!taken.has(app.name)) entries.push({ ...app, ino: appInode(app.ino) })
 		return entries
 	}
 

@@ -22,6 +22,8 @@ import type {
 } from '../fuse/filesystem.ts'
 import { FATTR_SIZE } from '../fuse/flags.ts'
 import { EBADF, EEXIST, EINVAL, ENOENT, ENOTDIR, EPERM, EROFS } from '../lib/errno.ts'
+import { Chores } from '../lib/chores.ts'
+import type { Steps } from '../lib/steps.ts'
 import type { Pog, Sender } from '../pog/pog.ts'
 import { routeBit } from '../pog/view.ts'
 import { AppFile } from './app-file.ts'
@@ -32,6 +34,7 @@ import type { PogActions } from './ctl-file.ts'
 import { KMSG_SIZE_BYTES } from './kmsg-file.ts'
 import { KmsgReaders } from './kmsg-readers.ts'
 import { appIno, fillFixedAttr, fixedNode, isAppNode, isName, NODE, S_IFDIR } from './nodes.ts'
+import { inSteps } from './in-steps.ts'
 import type { AppNode } from './app-nodes.ts'
 import type { OpenFile } from './open-file.ts'
 import { OpenDirectories } from './open-directories.ts'
@@ -63,6 +66,7 @@ export class PogTree implements Filesystem {
 	readonly #pog: Pog
 	readonly #options: TreeOptions
 	readonly #handles: OpenFiles
+	readonly #inSteps = (work: Steps<number>): number => inSteps(work, this.chores, this.#connection.later)
 	/** What the session tells of each request. */
 	readonly journal: TreeJournal
 	readonly #conf: ConfDraft
@@ -76,13 +80,16 @@ export class PogTree implements Filesystem {
 	#opening!: Opening
 	/** Told when there is something for `work` to do: a step of what requests have left. Answers whether there is more. */
 	onWork: () => void = () => {}
-	readonly work = (): boolean => this.#readers.serve()
+	readonly work = (): boolean => [this.#readers.serve(), this.chores.serve()].includes(true)
+	/** What is carried out in steps, for requests and for others. */
+	readonly chores = new Chores()
 
 	constructor(pog: Pog, options: TreeOptions) {
 		this.#pog = pog
 		this.#options = options
-		this.#conf = new ConfDraft(pog, options.draft)
-		this.#handles = new OpenFiles(pog)
+		this.#conf = new ConfDraft(pog, options.draft, this.#inSteps)
+		this.chores.onWork = () => this.onWork()
+		this.#handles = new OpenFiles(pog, this.#inSteps)
 		this.journal = new TreeJournal(pog)
 	}
 
@@ -92,7 +99,7 @@ export class PogTree implements Filesystem {
 		this.#readers.onWork = () => this.onWork()
 		this.#apps = new AppFiles(this.#options.backing, connection, this.#pog.journal)
 		this.#places = new Places(this.#pog, this.#apps)
-		this.#directories = new OpenDirectories(this.#places, this.#pog)
+		this.#directories = new OpenDirectories(this.#places, this.#apps, this.#pog)
 		this.#renaming = new Renaming(this.#pog, this.#apps, this.#places, this.#conf)
 		this.#opening = new Opening(this.#pog, connection, {
 			...this.#options,
@@ -100,6 +107,7 @@ export class PogTree implements Filesystem {
 			apps: this.#apps,
 			places: this.#places,
 			conf: this.#conf,
+			inSteps: this.#inSteps,
 			appFile: ino => this.#handles.appFile(ino),
 		})
 		this.#pog.configured.onViews = () => this.#makeViewDirectories()
@@ -193,6 +201,8 @@ export class PogTree implements Filesystem {
 
 	setattr(node: NodeId, change: AttrChange, attr: Attr): number {
 		const file = change.handle < 0 ? undefined : this.#handles.get(change.handle)
+		if (node === NODE.syslogConf && file === undefined && (change.valid & FATTR_SIZE) !== 0)
+			return this.#conf.inSteps(this.#cutConf(change.size, attr))
 		const answer = this.#change(node, change, file)
 		return answer < 0 ? answer : Math.min(0, this.getattr(node, -1, attr))
 	}
@@ -210,10 +220,14 @@ export class PogTree implements Filesystem {
 		if (file !== undefined) return file.truncate(change.size)
 		// As the kernel: files of /proc ignore it, /dev/kmsg refuses it.
 		if (node === NODE.procKmsg || PrintkFile.is(node)) return 0
-		if (node !== NODE.syslogConf) return -EINVAL
-		const answer = this.#conf.truncate(change.size)
-		if (answer === 0) this.#conf.commit()
-		return answer
+		return -EINVAL
+	}
+
+	*#cutConf(sizeBytes: number, attr: Attr): Steps<number> {
+		const answer = this.#conf.truncate(sizeBytes)
+		if (answer < 0) return answer
+		yield* this.#conf.commit()
+		return Math.min(0, this.getattr(NODE.syslogConf, -1, attr))
 	}
 
 	readlink(node: NodeId, reply: ReadReply): number {
@@ -329,8 +343,8 @@ export class PogTree implements Filesystem {
 		return this.#handles.get(handle)?.fsync() ?? 0
 	}
 
-	release(_node: NodeId, handle: HandleId): void {
-		this.#handles.close(handle)
+	release(_node: NodeId, handle: HandleId): number {
+		return this.#handles.close(handle)
 	}
 
 	opendir(node: NodeId, opened: Opened): number {

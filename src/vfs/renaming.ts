@@ -9,9 +9,10 @@
  */
 import type { NodeId } from '../fuse/filesystem.ts'
 import { EBUSY, EEXIST, EINVAL, EISDIR, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS, EXDEV } from '../lib/errno.ts'
+import type { Steps } from '../lib/steps.ts'
 import { NOBODY, type Pog } from '../pog/pog.ts'
 import { routeBit, type View } from '../pog/view.ts'
-import { readFile, writeFile } from './app-content.ts'
+import { readFile, readPieces, writeFile } from './app-content.ts'
 import type { AppFiles } from './app-files.ts'
 import type { AppNode } from './app-nodes.ts'
 import type { ConfDraft } from './conf-file.ts'
@@ -109,12 +110,24 @@ export class Renaming {
 			if (answer === 0) this.#pog.views.drop(target)
 			return answer
 		}
+		return this.#conf.inSteps(this.#becomeView(target, from, name))
+	}
+
+	/** Done again from its beginning when the engine is killed between two steps: what was appended by then is cleared. */
+	*#becomeView(target: View, from: AppNode, name: string): Steps<number> {
+		const { views, ring } = this.#pog
 		if (!this.#pog.journal.applied) {
-			const bytes = readFile(this.#apps.backing, this.#apps.path(from, name), this.#pog.ring.textBytes)
-			if (typeof bytes === 'number') return bytes === -EISDIR ? -EBUSY : bytes
-			this.#pog.views.clear(target)
-			this.#pog.appendRaw(target, bytes, 0, bytes.length, NOBODY)
-			this.#pog.views.reveal(routeBit(target))
+			let begun = false
+			for (const piece of readPieces(this.#apps.backing, this.#apps.path(from, name), ring.textBytes)) {
+				if (typeof piece === 'number') return piece === -EISDIR ? -EBUSY : piece
+				// A configuration may have given it up meanwhile, and its bit to another.
+				if (!views.has(target) || !target.live) return -EBUSY
+				if (!begun) views.clear(target)
+				begun = true
+				this.#pog.appendRaw(target, piece, 0, piece.length, NOBODY)
+				yield
+			}
+			views.reveal(routeBit(target))
 			// Written down before the source goes: without it nobody could do this again.
 			this.#pog.flush(true)
 		}
@@ -124,10 +137,15 @@ export class Renaming {
 	#ontoConf(targetId: NodeId, source: View | undefined, from: AppNode, name: string): number {
 		if (targetId !== NODE.syslogConf) return -EPERM
 		if (source !== undefined) return -EXDEV
+		return this.#conf.inSteps(this.#becomeConf(from, name))
+	}
+
+	/** The kernel changes nothing else in either directory meanwhile: it holds both (lock_rename(), fs/namei.c). */
+	*#becomeConf(from: AppNode, name: string): Steps<number> {
 		if (!this.#pog.journal.applied) {
 			const bytes = readFile(this.#apps.backing, this.#apps.path(from, name), this.#pog.limits.confBytes)
 			if (typeof bytes === 'number') return bytes
-			this.#conf.replace(bytes)
+			yield* this.#conf.replace(bytes)
 		}
 		return this.#apps.remove(from, name, false)
 	}

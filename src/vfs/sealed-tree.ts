@@ -26,7 +26,7 @@ export abstract class SealedTree implements Filesystem {
 	abstract open(node: NodeId, flags: number, opened: Opened, caller: Caller): number
 	abstract read(request: ReadRequest, reply: ReadReply, caller: Caller): number
 	abstract write(request: WriteRequest, caller: Caller): number
-	abstract release(node: NodeId, handle: HandleId): void
+	abstract release(node: NodeId, handle: HandleId): number
 	abstract interrupted(request: number): void
 	abstract opendir(node: NodeId, opened: Opened): number
 	abstract readdir(node: NodeId, handle: HandleId, offset: number, reply: DirReply): number

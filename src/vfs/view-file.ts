@@ -25,6 +25,11 @@ const O_RDONLY = 0
 const SEEK_DATA = 3
 const SEEK_HOLE = 4
 const O_RDWR = 2
+/** One read stops then, if it has something: reads of direct I/O may be short (read(2)). */
+const RECORDS_AT_ONCE = 16_384
+const RENDERED_AT_ONCE = 32 * 1024
+/** Records of other views that are passed one by one. */
+const OTHERS_IN_A_ROW = 2048
 
 /** Words of its cell; with its kind, the view's id above two flags. */
 const KEPT = { origin: 2, baseCount: 3, shift: 4, position: 5, expect: 6, count: 7 } as const
@@ -51,6 +56,9 @@ export class ViewFile extends OpenFile {
 	/** The offset the next sequential read carries, and the record its position lies in. */
 	#expect = 0
 	#cursor: Place
+	/** Records passed in this read, and those without bytes here that came last. */
+	#records = 0
+	#others = 0
 	/** Bytes that come before the ring's own: the rest of a line, or a note about lost records. */
 	#ahead: Uint8Array | null = null
 
@@ -147,6 +155,7 @@ export class ViewFile extends OpenFile {
 			this.#ahead = null
 			this.#moveTo(origin + request.offset + this.#shift)
 		}
+		this.#records = 0
 		this.#expect += this.#deliver(request.sizeBytes, reply)
 		this.keep()
 		return 0
@@ -228,9 +237,10 @@ export class ViewFile extends OpenFile {
 		let runStart = 0
 		let runEnd = 0
 		while (delivered < room && this.#position < head && cursor.seq < index.scannedSeq) {
+			if (delivered > 0 && this.#records > RECORDS_AT_ONCE) break
 			const bytes = index.sizeOf(ring, cursor.seq)
 			if (bytes === 0) {
-				this.#pass(0, index.has(ring, cursor.seq))
+				this.#passOther(index.has(ring, cursor.seq))
 				continue
 			}
 			const skip = this.#position - cursor.position
@@ -261,8 +271,9 @@ export class ViewFile extends OpenFile {
 		const cursor = this.#cursor
 		let delivered = 0
 		while (delivered < room && this.#position < head && cursor.seq < index.scannedSeq) {
+			if (delivered > RENDERED_AT_ONCE) break
 			if (!index.has(ring, cursor.seq)) {
-				this.#pass(0, false)
+				this.#passOther(false)
 				continue
 			}
 			const line = rfc5424.render(ring, cursor.seq)
@@ -281,7 +292,17 @@ export class ViewFile extends OpenFile {
 		return delivered
 	}
 
+	/** A record without bytes here: after some of them in a row the index knows a shorter way. */
+	#passOther(counted: boolean): void {
+		this.#pass(0, counted)
+		if (++this.#others < OTHERS_IN_A_ROW) return
+		this.#others = 0
+		Object.assign(this.#cursor, this.#index.seek(this.#position))
+	}
+
 	#pass(bytes: number, counted: boolean): void {
+		this.#records++
+		if (bytes > 0) this.#others = 0
 		this.#cursor.position += bytes
 		if (counted) this.#cursor.count++
 		this.#cursor.seq++

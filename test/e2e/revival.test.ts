@@ -11,6 +11,8 @@ import { fixtureProgram, needs, output, PYTHON, run, start, until } from '../hel
 import { type Pog, type Service, startService } from '../helpers/service.ts'
 
 const RULES = '*.* /var/log/messages\nlocal7.* /var/log/other\n'
+/** Reached by what takes long: of it is the test of its own below. */
+const LONG = ['step-before', 'step-after', 'move-before', 'move-after', 'moved-before', 'moved-after']
 /** Those where something is done and not yet told; `make kill-test` takes all: POGS_TEST_CRASH_POINTS=all, or some by name. */
 const SHORT = [
 	'reading-after',
@@ -25,7 +27,9 @@ const SHORT = [
 	'open-after',
 ]
 const WANTED = process.env['POGS_TEST_CRASH_POINTS'] ?? SHORT.join(' ')
-const CHOSEN = CRASH_POINTS.filter(point => WANTED === 'all' || WANTED.split(' ').includes(point))
+const CHOSEN = CRASH_POINTS.filter(
+	point => !LONG.includes(point) && (WANTED === 'all' || WANTED.split(' ').includes(point)),
+)
 
 let service: Service
 let pog: Pog
@@ -74,6 +78,32 @@ needs('python3')('whatever the engine is killed at, everything goes on as if it 
 		t.deepEqual(await steps(`run${2000 + i}`), whole, point)
 		t.false(existsSync(join(points, point)), `${point} was not reached`)
 		t.is(await restarts(), before + 1, point)
+	}
+})
+
+needs('sh', 'cat')('what is carried out in steps is done when the engine is killed between two of them', async t => {
+	t.timeout(120_000)
+	await service.stop()
+	await begin()
+	const { varLog, runPog, syslogConf } = pog.paths
+	await pog.send('<13>t: before')
+	for (const [i, point] of LONG.entries()) {
+		const before = await restarts()
+		const conf = join(points, 'conf')
+		writeFileSync(conf, `${'# nothing\n'.repeat(9000)}${`*.* /var/log/all${i}\n`.repeat(400)}${RULES}`)
+		writeFileSync(join(points, point), '')
+		const size = i % 2 === 0 ? '8m' : '1m'
+		const commands = `cat ${conf} > ${syslogConf} && echo 'resize ${size}' > ${runPog}/ctl`
+		const done = await run('sh', ['-c', commands], { timeoutMs: 20_000 })
+
+		t.is(done.code, 0, `${point}: ${done.stderr}`)
+		t.is(await restarts(), before + 1, point)
+		const { ring, conf: inForce } = await pog.info()
+		t.is(ring.sizeBytes, i % 2 === 0 ? 8 << 20 : 1 << 20, point)
+		t.is(inForce.rules, 402, point)
+		await pog.send(`<13>t: behind ${i}`)
+		await until('the record came', async () => (await pog.cat(`${varLog}/all${i}`)).includes(`t: behind ${i}\n`), 5000)
+		t.is((await pog.cat(`${varLog}/messages`)).split('t: before\n').length, 2)
 	}
 })
 

@@ -1,11 +1,18 @@
 /** Rings read beside their writer, and streams of their records. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { renameSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, renameSync, truncateSync, writeFileSync } from 'node:fs'
 import test, { type ExecutionContext } from 'ava'
 import { passes, RecordReader } from '../../src/engine/record-reader.ts'
 import { type RecordSource, streamRecords } from '../../src/engine/record-stream.ts'
-import { closeRing, openRingForReading, resizeRing } from '../../src/engine/ring-file.ts'
+import { finish } from '../../src/lib/steps.ts'
+import {
+	closeRing,
+	closeRingInSteps,
+	openRingForReading,
+	removeBeside,
+	resizeRing,
+} from '../../src/engine/ring-file.ts'
 import type { RecordInfo } from '../../src/pog/info.ts'
 import { FIELD, FLAG } from '../../src/ring/layout.ts'
 import { append, newRing, ringPath } from '../helpers/rings.ts'
@@ -92,7 +99,7 @@ test('a reader goes on in the ring that took the place of its own', t => {
 	append(ring, line(0))
 	t.is(reader.next()?.text, '0')
 	append(ring, line(1))
-	const grown = resizeRing(path, ring, 1 << 20)
+	const grown = finish(resizeRing(path, ring, 1 << 20))
 	if (typeof grown === 'number') throw new Error(`errno ${-grown}`)
 	closeRing(ring)
 	ring = grown
@@ -100,6 +107,48 @@ test('a reader goes on in the ring that took the place of its own', t => {
 	t.deepEqual([reader.next()?.text, reader.next()?.text, reader.next()], ['1', '2', undefined])
 	reader.close()
 	closeRing(ring)
+})
+
+test('a ring that is being resized takes records, and one whose resize is given up stays as it was', t => {
+	const path = ringPath()
+	const ring = newRing(65_536, path)
+	const line = (n: number): Buffer => Buffer.from(`${n}\n`)
+	append(ring, line(0))
+	const descriptors = (): number => readdirSync('/proc/self/fd').length
+	const held = descriptors()
+	// At each of its steps.
+	for (let steps = 0; ; steps++) {
+		const resize = resizeRing(path, ring, 8 << 20, function* () {
+			yield
+			yield
+		})
+		let done = false
+		for (let n = 0; n < steps && !done; n++) done = resize.next().done === true
+		if (done) throw new Error('it was done')
+		if (steps > 0) t.true(existsSync(`${path}.new`))
+		resize.return(0)
+		t.false(existsSync(`${path}.new`), String(steps))
+		t.is(descriptors(), held)
+		// 13 MiB are allocated, one a step; then it is moved.
+		if (steps === 15) break
+	}
+	const resize = resizeRing(path, ring, 8 << 20)
+	let appended = 1
+	let step = resize.next()
+	for (; step.done !== true; step = resize.next()) append(ring, line(appended++))
+	const grown = step.value
+	if (typeof grown === 'number') throw new Error(`errno ${-grown}`)
+	t.true(appended > 8)
+	t.is(grown.headSeq, appended)
+	// An engine that was killed in the middle has left this.
+	writeFileSync(`${path}.new`, '')
+	t.true(removeBeside(path))
+	t.false(removeBeside(path))
+	finish(closeRingInSteps(ring))
+	const reader = new RecordReader('x', path)
+	for (let n = 0; n < appended; n++) t.is(reader.next()?.text, String(n))
+	reader.close()
+	closeRing(grown)
 })
 
 test('what is no ring is not opened, and does no harm', t => {

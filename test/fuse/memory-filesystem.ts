@@ -142,8 +142,9 @@ export class MemoryFilesystem implements Filesystem {
 	fsync(): number {
 		return -EINVAL
 	}
-	release(_node: number, handle: number): void {
+	release(_node: number, handle: number): number {
 		this.#pollers.delete(handle)
+		return 0
 	}
 	opendir(node: number, opened: Opened): number {
 		if (!DIRECTORIES.has(node)) return -ENOTDIR

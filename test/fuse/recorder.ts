@@ -83,7 +83,7 @@ export function record(overrides: Partial<Filesystem> = {}): Recorder {
 		},
 		flush: (node, handle) => note('flush', node, handle),
 		fsync: (node, handle) => note('fsync', node, handle) - EINVAL,
-		release: (node, handle) => void note('release', node, handle),
+		release: (node, handle) => note('release', node, handle),
 		opendir: (node, opened) => note('opendir', node) + fillOpened(opened, 0x61, 0),
 		readdir: (node, handle, offset, reply) => {
 			const fits = reply.add('messages', 7, 8, 1) && reply.add('apache2', 12, 4, 2) && reply.add('syslog', 13, 8, 3)

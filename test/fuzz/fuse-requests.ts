@@ -292,6 +292,7 @@ function serveAll(steps: readonly Step[]): void {
 		const { bytes, opcode, unique } = kernel.request(at)
 		device.send(bytes)
 		session.serve(1)
+		while (tree.tree.work()) {}
 		const replies = device.replies().map(reply => Buffer.from(reply))
 		let own: Buffer | undefined
 		for (const reply of replies) {

@@ -9,6 +9,7 @@ import {
 	type ReadReply,
 	type ReadRequest,
 } from '../../src/fuse/filesystem.ts'
+import { EINTR } from '../../src/lib/errno.ts'
 import type { Memory } from '../../src/lib/memory.ts'
 import { allocate } from '../../src/sys/memory.ts'
 import { FileCalls } from '../../src/sys/files.ts'
@@ -85,6 +86,8 @@ export interface TestTree extends TestPog {
 const SCRATCH = allocate(1 << 20)
 
 export interface TreeSettings extends PogSettings {
+	/** Requests may be carried out in steps: the outcome is in `late`, by numbers from 1 on. Nobody waits for them while this says so. */
+	later?: { gone: boolean }
 	/** In place of the real ones. */
 	calls?: Partial<BackingCalls>
 }
@@ -95,7 +98,7 @@ export function newTree(settings: TreeSettings = {}): TestTree {
 	const root = openPath(directory, O_DIRECTORY)
 	const late = new Map<number, string | number>()
 	let notified: number[] = []
-	const connection: Connection = {
+	const connection: { -readonly [K in keyof Connection]: Connection[K] } = {
 		finishRead: (request, sizeBytes, fill) => {
 			const reply = new Collected(sizeBytes)
 			const answer = fill(reply)
@@ -106,6 +109,21 @@ export function newTree(settings: TreeSettings = {}): TestTree {
 		closeBacking: () => {},
 		features: { minor: 45, passthrough: false, resend: false, atomicTrunc: true, maxWriteBytes: 1 << 17 },
 	}
+	const { later } = settings
+	if (later !== undefined) {
+		let requests = 0
+		connection.later = {
+			get current() {
+				return ++requests
+			},
+			goOn: (request, step) => {
+				if (later.gone) return -EINTR
+				const outcome = step()
+				if (outcome !== PENDING) late.set(request, outcome)
+				return outcome
+			},
+		}
+	}
 	const tree = new PogTree(base.pog, {
 		backing: {
 			calls: Object.assign(new FileCalls(), { close, pread, pwrite }, settings.calls),
@@ -113,8 +131,9 @@ export function newTree(settings: TreeSettings = {}): TestTree {
 			scratch: SCRATCH,
 		},
 		actions: {
-			resize: bytes => {
+			*resize(bytes) {
 				base.resize(bytes)
+				yield
 				return { sizeBytes: base.pog.ring.textBytes }
 			},
 		},
@@ -228,7 +247,7 @@ export function newTree(settings: TreeSettings = {}): TestTree {
 }
 
 /** Runs with a fresh tree and removes it, also after a failure. */
-export function withTree<R>(settings: PogSettings, run: (test: TestTree) => R): R {
+export function withTree<R>(settings: TreeSettings, run: (test: TestTree) => R): R {
 	const test = newTree(settings)
 	try {
 		return run(test)

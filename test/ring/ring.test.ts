@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { closeRing } from '../../src/engine/ring-file.ts'
 import { extraLength, EXTRA, findExtra, putExtra } from '../../src/ring/extra.ts'
 import { DESC, FIELD, geometry, MAX_RING_BYTES, MIN_RING_BYTES } from '../../src/ring/layout.ts'
-import { moveRing } from '../../src/ring/resize.ts'
+import { moveRing, RingMove } from '../../src/ring/resize.ts'
 import type { Ring } from '../../src/ring/ring.ts'
 import { append, copyOf, newRing, withRing } from '../helpers/rings.ts'
 
@@ -54,7 +54,16 @@ const step = fc.oneof(
 		arbitrary: fc.record({ bytes: fc.integer({ min: 600, max: 16_384 }), kmsg: fc.boolean(), routes: fc.nat() }),
 	},
 	{ weight: 2, arbitrary: fc.record({ burst: fc.integer({ min: 1, max: 900 }) }) },
-	{ weight: 2, arbitrary: fc.record({ resize: fc.constantFrom(1, 65_536, 65_537, 131_072, 262_144) }) },
+	{
+		weight: 2,
+		arbitrary: fc.record({
+			resize: fc.constantFrom(1, 65_536, 65_537, 131_072, 262_144),
+			// Bytes of what is appended between the steps of the move.
+			between: fc.array(fc.integer({ min: 1, max: 16_384 }), { maxLength: 60 }),
+			stepBytes: fc.integer({ min: 1, max: 40_000 }),
+			stepRecords: fc.integer({ min: 1, max: 200 }),
+		}),
+	},
 	{ weight: 1, arbitrary: fc.constant({ reopen: true }) },
 )
 
@@ -84,7 +93,16 @@ test('ring keeps the newest whole records, whatever is appended, and through any
 					else if ('resize' in now) {
 						const old = ring
 						const fresh = newRing(now.resize)
-						ring = moveRing(old, fresh.memory, now.resize)
+						const { stepBytes: bytes, stepRecords: records } = now
+						const move = new RingMove(old, fresh.memory, now.resize, { bytes, records })
+						for (const more of now.between) {
+							move.step()
+							// The old one is the ring until the move is finished.
+							add(more, more % 2 === 0, more)
+							t.is(faultOf(old, all), undefined)
+						}
+						for (let steps = 0; !move.step(); steps++) if (steps > 5000) throw new Error('the move does not end')
+						ring = move.finish()
 						const first = all[ring.tailSeq - 1]
 						if (ring.tailSeq > old.tailSeq && first !== undefined) {
 							const full = ring.usedBytes + first.text.length > ring.textBytes
@@ -123,6 +141,29 @@ test('ring moved to a smaller size keeps as many of the newest records as fit, t
 		}
 		closeRing(small)
 		closeRing(large)
+	})
+})
+
+test('a move whose writer is faster than a step catches up with it all the same; one that is not done is not finished', t => {
+	withRing(262_144, ring => {
+		for (let n = 0; n < 800; n++) append(ring, textOf(n, 300), { kmsg: false })
+		const fresh = newRing(262_144)
+		const move = new RingMove(ring, fresh.memory, 262_144, { bytes: 1000, records: 4 })
+		let appended = 800
+		let steps = 0
+		for (; !move.step(); steps++) {
+			t.throws(() => move.finish(), { message: /are not in the new ring/ })
+			for (let n = 0; n < 12; n++) append(ring, textOf(appended++, 300), { kmsg: false })
+			if (steps > 1000) throw new Error('never')
+		}
+		t.true(steps > 3)
+		const moved = move.finish()
+		t.is(moved.headSeq, appended)
+		for (let seq = moved.tailSeq; seq < appended; seq++) {
+			const start = moved.offset(moved.position(seq))
+			t.deepEqual(new Uint8Array(moved.text.subarray(start, start + 300)), textOf(seq, 300))
+		}
+		closeRing(fresh)
 	})
 })
 
