@@ -12,9 +12,9 @@ import { joinMounts, NamespaceCalls, O_PATH, type Standing, unshareFs } from '..
 import { readProcOrThrow } from '../sys/small-file.ts'
 import type { AttachJob, AttachOutcome, AttachTarget, TreesJob } from './attach-running.ts'
 import { ContainerRoot, type Found, type NotFound } from './container-root.ts'
-import { parseIdMap, rootOwner } from './id-map.ts'
 import { copyLowerVarLog } from './lower.ts'
 import { type MountLine, parseMountinfo } from './mountinfo.ts'
+import { ownerOfProcess } from './process.ts'
 
 /** What may lie on one place before we give up looking below it. */
 const MAX_LAYERS = 8
@@ -90,10 +90,7 @@ function enter({ pid, root: below = '', hostRoot }: AttachJob, open: number[]): 
 		return { problem: `Process ${pid} sees the mounts of the host: a POG there would hide the host's own log` }
 	}
 	const mounts = parseMountinfo(readProcOrThrow(`/proc/${pid}/mountinfo`)).map(mount => [mount.id, mount] as const)
-	const owner = rootOwner(
-		parseIdMap(readProcOrThrow(`/proc/${pid}/uid_map`)),
-		parseIdMap(readProcOrThrow(`/proc/${pid}/gid_map`)),
-	)
+	const owner = ownerOfProcess(pid)
 	const outer = hostRoot === undefined ? -ENOENT : keep(openPath(hostRoot, O_PATH | O_DIRECTORY | O_CLOEXEC))
 	const rootAt = (fd: number) => new ContainerRoot(new NamespaceCalls(), fd, owner ?? { uid: 0, gid: 0 })
 	return {

@@ -6,9 +6,17 @@ import { readdirSync, readlinkSync } from 'node:fs'
 import { readProc, readProcOrThrow } from '../sys/small-file.ts'
 import { type Owner, parseIdMap, rootOwner } from './id-map.ts'
 
-/** Host ids of the root of a process's user namespace; the host's root when it has none, undefined when the process is gone. */
+let ownNamespace: string | undefined
+
+/**
+ * Our ids of the root of a process's user namespace: our own root's when it has none of its own, undefined when the process is gone.
+ * Its map, read in that very namespace, tells the ids of the namespace above (user_namespaces(7)): so it is where a rootless engine and its
+ * containers share one.
+ */
 export function ownerOfProcess(pid: number): Owner | undefined {
 	try {
+		ownNamespace ??= readlinkSync('/proc/self/ns/user')
+		if (readlinkSync(`/proc/${pid}/ns/user`) === ownNamespace) return { uid: 0, gid: 0 }
 		const read = (file: string) => parseIdMap(readProcOrThrow(`/proc/${pid}/${file}`))
 		return rootOwner(read('uid_map'), read('gid_map')) ?? { uid: 0, gid: 0 }
 	} catch {

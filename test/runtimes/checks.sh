@@ -207,11 +207,10 @@ pays() {
 	done
 }
 
-# first_process A|B: the container's, by the mounts that it has.
+# first_process A|B: the container's, as the service knows it; it has to be one.
 first_process() {
-	grep -l -s -e "[ :]$tag-$driver-$1 " /proc/[0-9]*/mountinfo | grep -o '[0-9]*' | sort -n | while read -r pid; do
-		! grep -q -s '^NSpid:.*[0-9][[:space:]]*[[:space:]]1$' "/proc/$pid/status" || echo "$pid"
-	done | head -1
+	pid=$(sed -n 's/.*"process":{"pid":\([0-9]*\),.*/\1/p' "$run/pogs/$tag-$driver-$1/pog.json")
+	[ "$pid" ] && grep -q -s '^NSpid:.*[0-9][[:space:]]*[[:space:]]1$' "/proc/$pid/status" && echo "$pid"
 }
 
 # Nothing of A is in B or on the host, nothing of the host in either, and each file of B says what B has written.

@@ -5,7 +5,7 @@
 # set), _refuses (nobody answers syslog(2)).
 
 # On one line, a blank between: run.sh looks for them so.
-drivers='runc crun podman_runc podman_crun podman_hooks podman_CDI docker containerd lxc nspawn unshare rootless systemd_podman systemd_nspawn workload_runc workload_docker'
+drivers='runc crun podman_runc podman_crun podman_hooks podman_CDI docker containerd lxc nspawn unshare rootless rootless_runc systemd_podman systemd_nspawn workload_runc workload_docker'
 
 has() { command -v "$1" >/dev/null 2>&1 || { echo "no $1 here"; return 1; }; }
 

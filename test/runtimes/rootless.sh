@@ -15,7 +15,7 @@ as_user() {
 	nsenter -t "$(cat "$rootless/holder")" -m runuser -u "$rootless_user" -- env -i HOME="$rootless/home" XDG_RUNTIME_DIR="$rootless/xdg" PATH="$PATH" \
 		CONTAINERS_CONF="$rootless/containers.conf" "$@"
 }
-rootless_() { as_user podman --storage-driver vfs --runtime "$top/mount/pogs-crun" "$@"; }
+rootless_() { as_user podman --storage-driver vfs --runtime "$top/mount/pogs-${rootless_runtime:-crun}" "$@"; }
 
 rootless_up() {
 	mkdir "$rootless" && chmod 755 "$rootless" && useradd -m -d "$rootless/home" "$rootless_user" || return 1
@@ -46,7 +46,7 @@ rootless_up() {
 	done
 }
 rootless_start() {
-	rootless_ run -d --network none --name "$tag-$1" --annotation "pogs.name=$tag-rootless-$1" --rootfs "$rootless/root-$1" /bin/sleep 1000
+	rootless_ run -d --network none --name "$tag-$1" --annotation "pogs.name=$tag-$driver-$1" --rootfs "$rootless/root-$1" /bin/sleep 1000
 }
 rootless_exec() { rootless_ exec "$tag-$1" /bin/sh -c "$2"; }
 rootless_restart() { rootless_ restart -t 0 "$tag-$1"; }
@@ -62,4 +62,14 @@ rootless_down() {
 	done
 	kill "$(cat "$rootless/holder")"
 	userdel -f "$rootless_user"
+	rm -rf --one-file-system "$rootless"
 }
+
+# The same with runc.
+rootless_runc_missing() { has runc && rootless_missing; }
+rootless_runc_up() { rootless_runtime=runc && rootless_up; }
+rootless_runc_start() { rootless_runtime=runc && rootless_start "$@"; }
+rootless_runc_exec() { rootless_runtime=runc && rootless_exec "$@"; }
+rootless_runc_restart() { rootless_runtime=runc && rootless_restart "$@"; }
+rootless_runc_stop() { rootless_runtime=runc && rootless_stop "$@"; }
+rootless_runc_down() { rootless_runtime=runc && rootless_down; }

@@ -24,12 +24,12 @@ passed=0 failed=0 skipped=0 number=0
 . "$here/checks.sh"
 
 # A lane's drivers share files or a daemon, so they take turns.
-lanes='docker,workload_docker,containerd podman_runc,podman_crun,podman_hooks,podman_CDI,systemd_podman runc,crun,workload_runc,lxc nspawn,unshare,systemd_nspawn,rootless'
+lanes='docker,workload_docker,containerd podman_runc,podman_crun,podman_hooks,podman_CDI,systemd_podman runc,crun,workload_runc,lxc nspawn,unshare,systemd_nspawn,rootless,rootless_runc'
 
 # Of the rootless one's service as its user: nobody else may ask it.
 pogctl() {
 	case ${driver:-} in
-	rootless) rootless_ unshare "$top/dist/bin/pogctl" --run-dir "$run" "$@" ;;
+	rootless*) rootless_ unshare "$top/dist/bin/pogctl" --run-dir "$run" "$@" ;;
 	*) "$top/dist/bin/pogctl" --run-dir "$run" "$@" ;;
 	esac
 }

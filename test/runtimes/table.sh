@@ -34,6 +34,7 @@ for checks; do
 		if (driver ~ /^systemd_/) sub("systemd_", "systemd in ", driver)
 		else if (driver ~ /^workload_/) sub("workload_", "", driver)
 		else if (driver == "rootless") driver = "podman, rootless"
+		else if (driver == "rootless_runc") driver = "podman with runc, rootless"
 		gsub("_", " + ", driver)
 		return driver
 	}' "$results"
