@@ -27,7 +27,8 @@ const USERS_VIEW = 'run/pog/users'
 const SEVERITY_ERR = 3
 const SEVERITY_WARNING = 4
 const SEVERITY_INFO = 6
-const MAX_TOLD_DIAGNOSTICS = 20
+/** Each goes by the filters that are new to all of them, and somebody may be waiting. */
+const MAX_TOLD_DIAGNOSTICS = 8
 
 /** Texts of configuration files that `include PATTERN` matches inside the container's own tree. */
 export type ReadIncludes = NonNullable<ParseOptions['include']>
@@ -41,10 +42,13 @@ export interface SavedConfigured {
 	inForce: string
 }
 
+/** About what a rule takes in memory. */
+const RULE_BYTES = 1024
+
 const COMPILED = new LRUCache<string, Configuration>({
 	max: 256,
-	maxSize: 16 << 20,
-	sizeCalculation: (_, key) => key.length,
+	maxSize: 4 << 20,
+	sizeCalculation: ({ rules, diagnostics }, key) => key.length + RULE_BYTES * (rules.length + diagnostics.length),
 })
 
 /** A text that was read and is not in force: all of the work that takes long. */

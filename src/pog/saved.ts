@@ -24,7 +24,10 @@ export interface Keep {
 	save(saved: SavedPog): boolean
 }
 
-/** What `ctl` answered and nobody has read yet. */
+/** Written down at most: somebody may have thousands of handles that ask and never read. */
+const MAX_ANSWERS = 64
+
+/** What `ctl` answered and nobody has read yet: the newest of them. */
 export class Answers {
 	readonly #byHandle = new Map<number, string>()
 	/** Counts what is worth to be written down. */
@@ -36,7 +39,10 @@ export class Answers {
 
 	set(handle: number, answer: string): void {
 		this.changes++
+		this.#byHandle.delete(handle)
 		this.#byHandle.set(handle, answer)
+		if (this.#byHandle.size <= MAX_ANSWERS) return
+		for (const oldest of this.#byHandle.keys()) return void this.#byHandle.delete(oldest)
 	}
 
 	/** Nobody can ask for it any more; told with the next change. */

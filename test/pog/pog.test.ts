@@ -2,6 +2,7 @@
 import test, { type ExecutionContext } from 'ava'
 import fc from 'fast-check'
 import { describePog } from '../../src/pog/describe.ts'
+import { Answers } from '../../src/pog/saved.ts'
 import { KmsgLog } from '../../src/pog/kmsg-log.ts'
 import { NOBODY } from '../../src/pog/pog.ts'
 import { StoredRecord } from '../../src/pog/stored.ts'
@@ -297,4 +298,18 @@ test('the note about lost records is the longest form that fits', t => {
 		t.is(note(1, 14), '1 record lost\n')
 		t.is(note(1, 13), undefined)
 	})
+})
+
+test('answers that nobody reads are written down up to a bound, the newest ones', t => {
+	const answers = new Answers()
+	for (let handle = 0; handle < 1000; handle++) answers.set(handle, `ok ${handle}`)
+	answers.set(940, 'ok again')
+	answers.set(1000, 'ok 1000')
+	const saved = answers.save()
+	t.is(saved.length, 64)
+	t.deepEqual(saved.slice(-2), [
+		[940, 'ok again'],
+		[1000, 'ok 1000'],
+	])
+	t.is(answers.get(936), '')
 })
