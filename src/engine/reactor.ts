@@ -90,6 +90,7 @@ export class Reactor implements Loop {
 	/** Seats that are looked at without asking epoll. */
 	#warm: Seat[] = []
 	#running = true
+	#paused = false
 	#spins = MAX_SPINS
 	/** Times that there was work after a sleep. */
 	#wakes = 0
@@ -161,9 +162,15 @@ export class Reactor implements Loop {
 		this.#running = false
 	}
 
-	/** Serves until `stop`. */
-	run(): void {
-		while (this.#running) {
+	/** Has `run` return for a moment. */
+	pause(): void {
+		this.#paused = true
+	}
+
+	/** Serves until `stop`: false; or until `pause`: true, and the next call goes on. */
+	run(): boolean {
+		this.#paused = false
+		while (this.#running && !this.#paused) {
 			const slept = this.#warm.length === 0
 			const ready = this.#epoll.wait(slept ? this.#untilTimer() : 0)
 			if (slept) this.#wake()
@@ -177,8 +184,10 @@ export class Reactor implements Loop {
 			this.#serve()
 			this.#runTimers()
 		}
+		if (this.#running) return true
 		this.#epoll.close()
 		this.#patient.close()
+		return false
 	}
 
 	#welcomeKey(key: number): void {

@@ -10,6 +10,11 @@ if (crashes !== undefined) {
 	const { installCrashPoints } = await import('./crash-points.ts')
 	installCrashPoints(crashes)
 }
+/**
+ * How often Node's own loop has a turn. What native code leaves to it (the end of each ArrayBuffer over mapped memory) would stay in
+ * memory for ever otherwise: some 200 bytes each, a few for every POG and every resize.
+ */
+const LET_GO_MS = 1000
 const probe = process.env['POGS_TEST_PROBE']
 const installProbe = probe === undefined ? undefined : (await import('./turn-probe.ts')).installProbe
 
@@ -19,6 +24,10 @@ parentPort?.once('message', ({ port, data }: { port: MessagePort; data: ShardDat
 	reactor.every(1000, () => priority.tick())
 	if (probe !== undefined) installProbe?.(probe, reactor)
 	new Shard(port, data, reactor).ready()
-	reactor.run()
-	port.close()
+	reactor.every(LET_GO_MS, () => reactor.pause())
+	const serve = (): void => {
+		if (reactor.run()) setImmediate(serve)
+		else port.close()
+	}
+	serve()
 })

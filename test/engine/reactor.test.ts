@@ -33,6 +33,22 @@ function steps(): () => number {
 	return () => (nowMs += STEP_MS)
 }
 
+test('a reactor that was paused goes on where it was, and misses nothing', t => {
+	const prompt = counter(false)
+	const reactor = new Reactor(undefined, steps())
+	reactor.add(prompt.endpoint)
+	let fed = 0
+	reactor.every(1, () => {
+		if (fed++ < 20) prompt.feed()
+		else reactor.stop()
+	})
+	reactor.every(1, () => reactor.pause())
+	let pauses = 0
+	while (reactor.run()) pauses++
+	t.is(prompt.total(), 20)
+	t.true(pauses >= 10, String(pauses))
+})
+
 test('reactor leaves a patient endpoint alone between turns, others never, and nothing of either is missed', t => {
 	const [patient, prompt] = [counter(true), counter(false)]
 	const reactor = new Reactor(undefined, steps())
