@@ -36,7 +36,7 @@ export interface Loop {
 	/** `account`: whose time its turns take; its own when left out. */
 	add(endpoint: Endpoint, account?: Account): void
 	remove(endpoint: Endpoint): void
-	/** This endpoint has work that the kernel does not know of, or will have it in a moment. */
+	/** This endpoint has work that the kernel does not know of. */
 	nudge(endpoint: Endpoint): void
 	every(everyMs: number, run: () => void): void
 	stop(): void
@@ -149,9 +149,7 @@ export class Reactor implements Loop {
 
 	nudge(endpoint: Endpoint): void {
 		const seat = this.#byEndpoint.get(endpoint)
-		if (seat === undefined) return
-		this.#welcome(seat)
-		this.#awaited = true
+		if (seat !== undefined) this.#welcome(seat)
 	}
 
 	every(everyMs: number, run: () => void): void {

@@ -30,7 +30,7 @@ import type { Connect } from './link.ts'
 import { LxcDoor } from './lxc-door.ts'
 import { lacksResend, withheldFlags } from './old-kernels.ts'
 import { KernelNews } from './kernel-news.ts'
-import type { Endpoint, Loop } from './reactor.ts'
+import type { Loop } from './reactor.ts'
 import { backingCalls, READ_SCRATCH_BYTES, ServedPog } from './served-pog.ts'
 import type { ShardContext } from './shard-context.ts'
 import { SyslogDoor } from './syslog-door.ts'
@@ -49,7 +49,7 @@ export class Shard {
 	readonly #tellNegotiated = onChange((protocol: string, features: Record<string, string | number | boolean>) =>
 		this.#tell({ event: 'negotiated', protocol, features }),
 	)
-	#control: { readonly tree: ControlTree; readonly endpoint: Endpoint } | undefined
+	#control: ControlTree | undefined
 	/** The last number that a seccomp listener got for its name; an earlier engine's count on. */
 	#listeners = 0
 
@@ -237,8 +237,8 @@ export class Shard {
 				const tree = new ControlTree((command, line) => this.#tell({ event: 'hostCommand', command, line }))
 				const session = this.#newSession({ name: 'host', fuseFd }, tree, () => {}, keptHandshake(storePath))
 				if (revive) session.revive()
-				this.#control = { tree, endpoint: { fd: fuseFd, turn: units => session.serve(units), over: () => {} } }
-				this.#reactor.add(this.#control.endpoint)
+				this.#control = tree
+				this.#reactor.add({ fd: fuseFd, rare: true, turn: units => session.serve(units), over: () => {} })
 				return null
 			},
 			serveSyslog: ask => this.#serveSyslog(ask),
@@ -249,8 +249,7 @@ export class Shard {
 				return null
 			},
 			answerControl: ({ command, line }) => {
-				// A shell reads byte by byte.
-				if (this.#control?.tree.answer(command, line)) this.#reactor.nudge(this.#control.endpoint)
+				this.#control?.answer(command, line)
 				return null
 			},
 			watch: withPog((served, ask: Commands['watch']['ask']) => {

@@ -78,8 +78,8 @@ export class ControlTree extends SealedTree {
 		this.#connection = connection
 	}
 
-	/** The answer to a command, without its newline. Whether somebody reads it now who will ask for the rest of it. */
-	answer(command: number, line: string): boolean {
+	/** The answer to a command, without its newline. */
+	answer(command: number, line: string): void {
 		const meeting = this.#meetings.get(command)
 		if (meeting !== undefined) {
 			this.#meetings.delete(command)
@@ -88,19 +88,18 @@ export class ControlTree extends SealedTree {
 				reply.addBytes(LINK_TARGET, 0, LINK_TARGET.length)
 				return 0
 			})
-			return false
+			return
 		}
 		for (const open of this.#open) {
 			if (open.command !== command) continue
 			open.command = 0
 			open.answer = Buffer.from(`${line}\n`)
-			if (open.request === 0) return false
+			if (open.request === 0) return
 			const { request, sizeBytes } = open
 			open.request = 0
 			this.#connection.finishRead(request, sizeBytes, reply => this.#give(open, sizeBytes, reply))
-			return true
+			return
 		}
-		return false
 	}
 
 	#give(open: Open, sizeBytes: number, reply: ReadReply): number {

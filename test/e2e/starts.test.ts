@@ -251,9 +251,9 @@ needs(BUSYBOX, 'runc')('a container that is gone gives its id and its name to th
 		t.is((await runtime.call('run', id, '--detach')).code, 0)
 		await runtime.call('delete', id, '--force')
 		// Whatever of it is still to be given back.
-		await runtime.write('logger again; cat /var/log/messages')
-		const { code, stdout } = await runtime.call('run', id)
-		t.is(code, 0)
+		await runtime.write('logger again; until grep again /var/log/messages; do sleep 0.1; done')
+		const { code, stdout, stderr } = await runtime.call('run', id)
+		t.is(code, 0, stderr)
 		t.is(stdout.match(/again/g)?.length, 1)
 	})
 })
