@@ -4,6 +4,7 @@
 import type { EventFilter, EventKind, PogEvent } from '../events.ts'
 import { EXIT, fail, printable, toJson } from './context.ts'
 import type { Context } from './context.ts'
+import { Following } from './following.ts'
 import { LineClock, nameColour } from './line.ts'
 
 export interface EventsOptions {
@@ -27,12 +28,23 @@ export async function events(context: Context, options: EventsOptions): Promise<
 	}
 	const answer = await context.client.events(filter)
 	if ('failure' in answer) return fail(context, answer.failure)
+	const { last: _last, ...rest } = filter
+	const stream =
+		options.follow === true
+			? new Following({
+					stream: answer.value,
+					again: () => context.client.events(rest),
+					// Those of the next engine begin anew: it has told none of them yet.
+					sourceOf: () => '',
+					isOver: () => Promise.resolve(false),
+				})
+			: answer.value
 	const clock = new LineClock()
-	for await (const batch of answer.value) {
+	for await (const batch of stream) {
 		const lines = batch.map(event => (context.json ? toJson(event) : renderEvent(event, clock, context.colour)))
 		await context.out(lines.map(line => `${line}\n`).join(''))
 	}
-	const { failure } = answer.value
+	const { failure } = stream
 	return failure === null ? EXIT.ok : fail(context, failure)
 }
 

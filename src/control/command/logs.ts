@@ -6,6 +6,7 @@ import type { NewRecord } from '../calls.ts'
 import type { RecordFilter } from '../service.ts'
 import { EXIT, fail, failHere, printJson, toJson } from './context.ts'
 import type { Context } from './context.ts'
+import { Following } from './following.ts'
 import { LineRenderer } from './line.ts'
 
 export interface LogsOptions {
@@ -42,13 +43,38 @@ export async function logs(context: Context, name: string | undefined, options: 
 	}
 	const answer = await context.client.records(name ?? null, filter)
 	if ('failure' in answer) return fail(context, answer.failure)
+	const { last: _last, ...rest } = filter
+	const stream =
+		filter.follow === true
+			? new Following({
+					stream: answer.value,
+					again: sinceUs =>
+						context.client.records(name ?? null, {
+							...rest,
+							sinceRealtimeUs: Math.max(Math.trunc(sinceUs), filter.sinceRealtimeUs ?? 0),
+						}),
+					sourceOf: record => record.pog,
+					isEndless: record => record.pog === 'host',
+					isOver: async () =>
+						isPast(filter) || filter.previous === true || (name !== undefined && (await isGone(context, name))),
+				})
+			: answer.value
 	const renderer = new LineRenderer({ colour: context.colour, ...(nameWidth !== undefined && { nameWidth }) })
-	for await (const records of answer.value) {
+	for await (const records of stream) {
 		const lines = records.map(record => (context.json ? `${toJson(record)}\n` : renderer.render(record)))
 		await context.out(lines.join(''))
 	}
-	const { failure } = answer.value
+	const { failure } = stream
 	return failure === null ? EXIT.ok : fail(context, failure)
+}
+
+function isPast({ untilRealtimeUs }: RecordFilter): boolean {
+	return untilRealtimeUs !== undefined && Date.now() * 1000 > untilRealtimeUs
+}
+
+async function isGone({ client }: Context, name: string): Promise<boolean> {
+	const answer = await client.call('show', { params: { name } })
+	return 'failure' in answer && answer.failure.status === 404
 }
 
 export interface WriteOptions {
