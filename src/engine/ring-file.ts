@@ -20,7 +20,7 @@ import {
 	WORD,
 } from '../ring/layout.ts'
 import { RingMove } from '../ring/resize.ts'
-import { salvage } from '../ring/salvage.ts'
+import { isAsLeft, salvage } from '../ring/salvage.ts'
 import { Ring, type RingMemory } from '../ring/ring.ts'
 import { allocateFile } from '../sys/files.ts'
 import { O_CLOEXEC, O_CREAT, O_RDWR, O_TRUNC, openPath } from '../sys/io.ts'
@@ -88,8 +88,9 @@ export function openRingForReading(path: string): Ring | undefined {
 /**
  * Maps the ring that an earlier engine left, to go on in it. Whatever happened to the file, what is whole in it is there, and the
  * rest is counted as lost; undefined when there is no file, or nothing of a ring in it.
+ * `leftJustNow`: by an engine that has died a moment ago; then only the newest records are looked at, unless these have a fault.
  */
-export function reviveRing(path: string): Ring | undefined {
+export function reviveRing(path: string, leftJustNow = false): Ring | undefined {
 	const fd = openOrNot(path, 'r+')
 	if (fd === undefined) return undefined
 	try {
@@ -102,7 +103,8 @@ export function reviveRing(path: string): Ring | undefined {
 		const memory = mapRing(fd, known.textBytes, known.descCount, true)
 		if (typeof memory === 'number') return undefined
 		Ring.mark(memory, known)
-		const lost = salvage(memory)
+		const whole = leftJustNow && told !== undefined && size >= told.fileBytes && isAsLeft(memory)
+		const lost = whole ? 0 : salvage(memory)
 		const ring = new Ring(memory)
 		ring.recover()
 		if (lost > 0) new Ledger(ring).drop('lost', lost)

@@ -93,7 +93,9 @@ export class ServedPog {
 
 	/** Makes the ring and takes over the descriptors; or a message, and the descriptors stay the caller's. */
 	static create(request: ServeRequest, context: ShardContext, onGone: () => void): ServedPog | string {
-		const ring = request.revive ? reviveRing(request.ringPath) : createRing(request.ringPath, request.ringBytes)
+		const ring = request.revive
+			? reviveRing(request.ringPath, request.resume)
+			: createRing(request.ringPath, request.ringBytes)
 		if (ring === undefined) return `${request.ringPath} is no ring, or is damaged`
 		if (typeof ring === 'number') return `Cannot make a ring of ${formatSize(request.ringBytes)}: ${errnoName(ring)}`
 		// An engine was killed while it moved this ring: what that needed is given back.

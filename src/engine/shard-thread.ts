@@ -3,7 +3,11 @@ import { type MessagePort, parentPort } from 'node:worker_threads'
 import type { ShardData } from './messages.ts'
 import { Priority } from './priority.ts'
 import { Reactor } from './reactor.ts'
+import { rehearse } from './rehearsal.ts'
 import { Shard } from './shard.ts'
+
+// Before there is any point to crash at.
+if (process.env['POGS_STANDBY'] !== undefined) rehearse()
 
 const crashes = process.env['POGS_TEST_CRASH']
 if (crashes !== undefined) {

@@ -120,7 +120,7 @@ export class ViewTable {
 			this.#byId.set(view.id, view)
 			if (inTree) this.#byPath.set(view.path, view)
 			// The record that made it be seen may have come just before the end.
-			if (view.hidden && view.endSeq === Number.POSITIVE_INFINITY && view.startCount < index.catchUp().count)
+			if (view.hidden && view.endSeq === Number.POSITIVE_INFINITY && index.cameLately(view.startSeq))
 				view.hidden = false
 			if (view.hidden) this.hiddenBits |= routeBit(view)
 		}

@@ -19,6 +19,8 @@ const MOST_CELLS = 2 ** 16
 const ORIGINS_MOST = FIELD.drops - FIELD.accepted
 /** Behind the last of the counters. */
 const COUNTERS_END = FIELD.denied + ORIGINS_MOST
+/** So many of the newest records are looked at where nothing has to be repaired. */
+const NEWEST = 64
 const TWO_32 = 2 ** 32
 
 /** Far more than a ring will ever count, and far enough from where numbers end that it can go on counting. */
@@ -39,6 +41,14 @@ export function salvage(memory: RingMemory): number {
 	return new Salvage(memory).run()
 }
 
+/**
+ * Whether an engine of ours has just left it: the header and the newest records say the same, so that there is nothing to repair. A
+ * process that dies damages no record it finished; looking at all of them would take as long as there are many.
+ */
+export function isAsLeft(memory: RingMemory): boolean {
+	return new Salvage(memory).isAsLeft()
+}
+
 class Salvage {
 	readonly #words: Uint32Array
 	readonly #floats: Float64Array
@@ -52,6 +62,18 @@ class Salvage {
 		this.#floats = new Float64Array(memory.head.buffer)
 		this.#textBytes = this.#floats[FIELD.textBytes] ?? 0
 		this.#descCount = this.#floats[FIELD.descCount] ?? 0
+	}
+
+	isAsLeft(): boolean {
+		const [head, tail, position] = [FIELD.headSeq, FIELD.tailSeq, FIELD.headPosition].map(field => this.#floats[field])
+		if (!isCount(head) || !isCount(tail) || !isCount(position) || tail > head || head - tail > this.#descCount)
+			return false
+		let end = position
+		for (let seq = head - 1; seq >= tail && seq >= head - NEWEST; seq--) {
+			if (!this.#isSound(seq) || this.#end(seq) !== end) return false
+			end = this.#position(seq)
+		}
+		return true
 	}
 
 	run(): number {

@@ -46,8 +46,9 @@ export class ViewIndex {
 	/** Scanned so far: every retained record below `seq`. */
 	readonly #scanned: Place
 	#checkpoints: Place[] = []
-	/** When the newest record scanned was written, in microseconds of CLOCK_REALTIME; 0 before any. */
-	lastUs = 0
+	#lastUs = 0
+	/** The place scanned is an earlier engine's, and what is before it is not known yet: it takes a pass over the whole ring. */
+	#untraced = false
 	readonly #oldest: Place
 	/** Records before it have no position: nobody looked in time, or they are older than the view. */
 	#floorSeq: number
@@ -84,15 +85,15 @@ export class ViewIndex {
 			return new ViewIndex(ring, bit, size, { seq: ring.tailSeq, position: 0, count: 0 }, cell)
 		const index = new ViewIndex(ring, bit, size, scanned, cell)
 		index.#floorSeq = floorSeq
-		index.#retrace()
+		index.#takeBack()
+		index.#untraced = true
 		return index
 	}
 
-	/** From the place scanned back to the oldest record, whose place is not kept. */
-	#retrace(): void {
+	/** Records that were taken back leave their descriptors where they were until the next is appended. */
+	#takeBack(): void {
 		const ring = this.#ring
 		const scanned = this.#scanned
-		// Records that were taken back leave their descriptors where they were until the next is appended.
 		const gone: Place = { seq: ring.headSeq, position: 0, count: 0 }
 		if (scanned.seq > ring.headSeq) {
 			this.#advance(gone, scanned.seq)
@@ -100,13 +101,20 @@ export class ViewIndex {
 			scanned.position -= gone.position
 			scanned.count -= gone.count
 		}
+	}
+
+	/** From the place scanned back to the oldest record, whose place is not kept. When somebody looks: an engine has no time at its start. */
+	#retrace(): void {
+		this.#untraced = false
+		const ring = this.#ring
+		const scanned = this.#scanned
 		const oldest: Place = { seq: Math.max(ring.tailSeq, Math.min(this.#floorSeq, scanned.seq)), position: 0, count: 0 }
 		if (oldest.seq < scanned.seq) {
 			const span = { ...oldest }
 			this.#advance(span, scanned.seq)
 			oldest.position = scanned.position - span.position
 			oldest.count = scanned.count - span.count
-			this.lastUs = this.#lastUsBefore(scanned.seq, oldest.seq)
+			this.#lastUs = this.#lastUsBefore(scanned.seq, oldest.seq)
 			Object.assign(scanned, oldest)
 		} else Object.assign(oldest, scanned)
 		Object.assign(this.#oldest, oldest)
@@ -132,6 +140,20 @@ export class ViewIndex {
 		floats[at + CHOICE] = this.#floorSeq * 2 + other
 	}
 
+	/** When the newest record scanned was written, in microseconds of CLOCK_REALTIME; 0 before any. */
+	get lastUs(): number {
+		if (this.#untraced) this.#retrace()
+		return this.#lastUs
+	}
+
+	/** Whether one of the newest records, from this one on, is of the view. */
+	cameLately(fromSeq: number): boolean {
+		const ring = this.#ring
+		const least = Math.max(fromSeq, ring.tailSeq, ring.headSeq - RECORDS_PER_CHECKPOINT)
+		for (let seq = ring.headSeq - 1; seq >= least; seq--) if (this.has(ring, seq)) return true
+		return false
+	}
+
 	get scannedSeq(): number {
 		return this.#scanned.seq
 	}
@@ -148,6 +170,7 @@ export class ViewIndex {
 
 	/** Scans the records appended since. Answers the place of the head. */
 	catchUp(): Readonly<Place> {
+		if (this.#untraced) this.#retrace()
 		const ring = this.#ring
 		const { words } = ring
 		const head = ring.headSeq
@@ -172,7 +195,7 @@ export class ViewIndex {
 				this.#prune()
 			}
 		}
-		if (last >= 0) this.lastUs = ring.floats[(last + DESC.realtimeUs) / 2] ?? 0
+		if (last >= 0) this.#lastUs = ring.floats[(last + DESC.realtimeUs) / 2] ?? 0
 		here.seq = seq
 		const moved = here.seq !== kept
 		here.position = position
@@ -262,6 +285,7 @@ export class ViewIndex {
 
 	/** Moves a place of a record behind that record. */
 	pass(place: Place): void {
+		if (this.#untraced) this.#retrace()
 		this.#advance(place, Math.min(place.seq + 1, this.#scanned.seq))
 	}
 

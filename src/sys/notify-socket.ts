@@ -174,9 +174,11 @@ export class NotifyMessages {
 }
 
 /** Two connected sockets that keep the borders of messages; the end of one is an empty message to the other. Or a negative errno. */
-export function messagePair(): readonly [number, number] | number {
+export function messagePair({ wait = true } = {}): readonly [number, number] | number {
 	const scratch = allocate(4096)
-	const made = result(socketpairCall(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, scratch.address))
+	const made = result(
+		socketpairCall(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | (wait ? 0 : SOCK_NONBLOCK), 0, scratch.address),
+	)
 	const view = new DataView(scratch.buffer)
 	const pair = [view.getInt32(0, true), view.getInt32(4, true)] as const
 	unmap(scratch)

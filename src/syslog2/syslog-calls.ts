@@ -169,7 +169,7 @@ export class SyslogCalls {
 		const { unsettled } = journal
 		if (unsettled?.pog === this.#pog.id) {
 			const waits = [...this.listeners].some(({ fd }) => notifications.isValid(fd, unsettled.id))
-			if (!waits) apply(unsettled.effect, this.#text)
+			if (!waits) this.#apply(unsettled.effect)
 			journal.settled()
 		}
 		for (const cell of this.#pog.cells) {
@@ -245,9 +245,15 @@ export class SyslogCalls {
 			return 'answered'
 		}
 		const effect = typeof found.effect === 'function' ? found.effect(value) : found.effect
-		if (call.from.send(call, value, effect) === 0 && effect !== undefined) apply(effect, this.#text)
+		if (call.from.send(call, value, effect) === 0 && effect !== undefined) this.#apply(effect)
 		this.#desk.journal.settled()
 		return 'answered'
+	}
+
+	/** Puts an effect into force, and writes down what is kept outside the ring: only then may it be forgotten that it was due. */
+	#apply(effect: Effect): void {
+		apply(effect, this.#text)
+		this.#pog.flush()
 	}
 
 	/** Brings the bytes to the caller. What the call answers, or undefined when nobody waits for it any more. */
