@@ -26,6 +26,7 @@ import { backingCalls, READ_SCRATCH_BYTES, ServedPog } from './served-pog.ts'
 import type { ShardContext } from './shard-context.ts'
 
 const ROUNDS = 2
+const MOST_TURNS = 64
 const HEADER_BYTES = 40
 const FUSE = { lookup: 1, getattr: 3, open: 14, read: 15, write: 16, init: 26, opendir: 27, readdir: 28 } as const
 const O_RDWR = 2
@@ -85,6 +86,7 @@ function contextOf(): Stage {
 		desk: new SyslogDesk(),
 		fdStore: new FdStore(null, nothing),
 		resized: nothing,
+		spent: close,
 		nudge: nothing,
 		connect({ fuseFd, resume }, tree, onGone) {
 			const session = new Session(fuseFd, tree, { workspace, journal: tree.journal, log: nothing })
@@ -136,19 +138,14 @@ function play(directory: string, round: number, context: Stage): number {
 	all(false)
 	messages.offer(log[1], '<13>rehearsal: a message')
 	served.log.turn(8)
-	served.link.endpoint?.turn(32)
+	for (let turns = 0; turns < MOST_TURNS && (served.link.endpoint?.turn(8) ?? 0) > 0; turns++) served.pog.flush()
 	served.syslog.recover()
 	describePog(served.pog)
 	served.pog.tick()
 	served.pog.flush()
-	served.close()
 	let answered = 0
-	for (;;) {
-		const reply = messages.receive(fuse[1])
-		// The end of what was said: served.close() closed the other end.
-		if (typeof reply === 'number' || reply.text === '') break
-		answered++
-	}
+	while (typeof messages.receive(fuse[1]) !== 'number') answered++
+	served.close()
 	for (const fd of [fuse[1], log[1]]) close(fd)
 	return answered
 }

@@ -68,7 +68,7 @@ class Kept {
 		renameSync(join(this.directory, 'say.new'), join(this.directory, 'say'))
 		await until(() => !existsSync(join(this.directory, 'say')) || undefined)
 		// What a word says is on its way before the next look.
-		await sleep(50)
+		await sleep(300)
 	}
 
 	/** The engine that waits. */

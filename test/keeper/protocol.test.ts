@@ -29,6 +29,7 @@ test('the words of sd_notify are read, and what is none of them is not', t => {
 })
 
 test('no text is too odd to be read, and no name parts a list of names', t => {
+	t.pass()
 	fc.assert(
 		fc.property(fc.string({ unit: 'binary' }), fc.boolean(), (text, keep) => {
 			const { keep: kept, forget } = parseNotification(keep ? `FDSTORE=1\nFDNAME=${text}` : text)
