@@ -1,14 +1,14 @@
 /**
  * `make bench`: runs the cases, prints one table and writes JSON if asked.
  *
- *   node --import=tsx bench/main.ts [--only NAME[,NAME]] [--repeats N] [--json FILE] [--list]
+ *   node --import=tsx bench/main.ts --help
  *
  * Exit status: 0 when every row that was measured keeps its target, 1 when one does not or a case broke, 2 for wrong usage.
  * Invariant: everything is measured in one run on one machine, each contestant at the same place (harness/case.ts).
  */
 import { writeFileSync } from 'node:fs'
 import os from 'node:os'
-import { parseArgs } from 'node:util'
+import { Command } from 'commander'
 import { append } from './cases/append.ts'
 import { cat } from './cases/cat.ts'
 import { containers } from './cases/containers.ts'
@@ -29,14 +29,15 @@ const usage = (text: string): never => {
 	process.exit(2)
 }
 
-const options = parseArgs({
-	options: {
-		only: { type: 'string' },
-		repeats: { type: 'string', default: '5' },
-		json: { type: 'string' },
-		list: { type: 'boolean', default: false },
-	},
-}).values
+const options = new Command('bench')
+	.description('Measures against other daemons and prints one table (make bench BENCH_FLAGS="...").')
+	.option('--only <names>', 'these cases alone: names with commas between them')
+	.option('--repeats <count>', 'measurements of each', '5')
+	.option('--json <file>', 'the rows as JSON too')
+	.option('--list', 'name the cases', false)
+	.exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
+	.parse()
+	.opts<{ only?: string; repeats: string; json?: string; list: boolean }>()
 
 if (options.list) {
 	for (const { name, about } of CASES) console.log(`${name.padEnd(8)} ${about}`)

@@ -1,7 +1,7 @@
 /**
  * `make evaluate`: the paper's evaluation and the peers. Takes the cases one by one, saves each as JSON, and writes the document.
  *
- *   node --import=tsx bench/evaluate/main.ts [--only NAME[,NAME]] [--quick] [--fresh] [--render] [--docs DIR] [--list]
+ *   node --import=tsx bench/evaluate/main.ts --help
  *
  * A case that has been taken is not taken again unless it is named or --fresh is given. With --quick everything goes to DIR, or
  * nowhere when there is none: the document in docs/ is not touched. Exit status: 0 when all wanted cases have ended well, 1 when one broke, 2 for wrong
@@ -9,7 +9,7 @@
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
-import { parseArgs } from 'node:util'
+import { Command } from 'commander'
 import { PROJECT } from '../harness/build.ts'
 import { run, usableCpus } from '../harness/process.ts'
 import { Service } from '../harness/service.ts'
@@ -24,16 +24,19 @@ const usage = (text: string): never => {
 	process.exit(2)
 }
 
-const options = parseArgs({
-	options: {
-		only: { type: 'string' },
-		quick: { type: 'boolean', default: false },
-		fresh: { type: 'boolean', default: false },
-		render: { type: 'boolean', default: false },
-		docs: { type: 'string' },
-		list: { type: 'boolean', default: false },
-	},
-}).values
+const options = new Command('evaluate')
+	.description(
+		'Takes the cases that were not taken yet and writes docs/evaluation.md (make evaluate EVALUATE_FLAGS="...").',
+	)
+	.option('--only <names>', 'these cases alone, taken again: names with commas between them')
+	.option('--quick', 'a smoke run: small numbers, which docs/ never gets', false)
+	.option('--fresh', 'take all cases again', false)
+	.option('--render', 'measure nothing: write the document from the numbers that are there', false)
+	.option('--docs <dir>', 'where the document and the numbers go instead of docs/')
+	.option('--list', 'name the cases', false)
+	.exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
+	.parse()
+	.opts<{ only?: string; quick: boolean; fresh: boolean; render: boolean; docs?: string; list: boolean }>()
 
 if (options.list) {
 	for (const { name, title } of CASES) console.log(`${name.padEnd(10)} ${title}`)
