@@ -70,7 +70,7 @@ const measure = async (
 	say(`${name}: in turns`)
 	const ours = contestants[0]?.workload.name ?? ''
 	const before = (await service.show(place.bundles.id(ours))).accepted.devlog
-	const turns = quick ? 2 : 13
+	const turns = quick ? 2 : 31
 	const results = await inTurns(
 		contestants.map(each => ({
 			name: each.name,
