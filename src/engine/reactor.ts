@@ -70,9 +70,11 @@ const MIN_SPINS = 4
 /** Slowly: a client that was held up once by others on its processor must not cost all that follow a wake-up each. */
 const DECAY_SHIFT = 4
 const EXPLORE_EVERY = 16
-/** How long patient endpoints are left alone, when one had worked a short while before and they did not have much to do. */
+/** How long patient endpoints are left alone, in a stream, when they did not have much to do. */
 const REST_MS = 4
-const LATELY_MS = 10
+const LATELY_MS = 2
+/** So many came in a row, each soon after the one before: then it is a stream, of which nobody sees by a few milliseconds who was first. */
+const STREAM = 16
 const FEW_UNITS = 160
 /** With more busy endpoints than this there is always something to do. */
 const CROWD = 8
@@ -101,9 +103,9 @@ export class Reactor implements Loop {
 	/** Whether somebody waits for what was done since then; how much was done for those who do not. */
 	#awaited = false
 	#unawaited = 0
-	/** When one of the patient worked last, whether that was soon after the time before, and until when they are left alone (0: they are not). */
+	/** When one of the patient worked last, how often that was soon after the time before, and until when they are left alone (0: they are not). */
 	#patientWorkedMs = Number.NEGATIVE_INFINITY
-	#patientCameLately = false
+	#patientInRow = 0
 	#restsUntilMs = 0
 	/** The clock at the end of the last turn. */
 	#nowMs = 0
@@ -233,13 +235,15 @@ export class Reactor implements Loop {
 
 	/** Leaves the patient alone for a moment, if they keep coming. */
 	#rest(): void {
-		if (!this.#patientCameLately || this.#epoll.modify(this.#patient.fd, 0, PATIENT_KEY) < 0) return
+		if (this.#patientInRow < STREAM || this.#epoll.modify(this.#patient.fd, 0, PATIENT_KEY) < 0) return
 		this.#restsUntilMs = this.#nowMs + REST_MS
 	}
 
 	/** Ends that. Before anybody else is served: who looks at a log sees what was sent to it before. */
 	#rouse(): void {
 		this.#restsUntilMs = 0
+		// While they are left alone no time passes for the stream.
+		this.#patientWorkedMs = this.#nowMs
 		this.#epoll.modify(this.#patient.fd, EPOLLIN, PATIENT_KEY)
 		this.#welcomePatient()
 	}
@@ -331,7 +335,8 @@ export class Reactor implements Loop {
 
 	#countUnawaited(units: number, nowMs: number): void {
 		// Those that came together count as one.
-		if (this.#unawaited === 0) this.#patientCameLately = nowMs - this.#patientWorkedMs < LATELY_MS
+		if (this.#unawaited === 0)
+			this.#patientInRow = nowMs - this.#patientWorkedMs < LATELY_MS ? this.#patientInRow + 1 : 0
 		this.#unawaited += units
 		this.#patientWorkedMs = nowMs
 	}

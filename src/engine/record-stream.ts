@@ -21,6 +21,8 @@ export interface RecordSource {
 	close(): void
 }
 
+/** A message becomes a record so long after it was sent, where many are sent (`reactor.ts`), and has the time at which it was sent. */
+const TAKEN_WITHIN_MS = 10
 const POLL_MS = 50
 /** Records of one turn of the event loop, at most. */
 const BATCH = 4096
@@ -109,7 +111,7 @@ class Merged {
 
 	/** What can be given now. A record made after the look around began waits for the next one: another log may have an earlier one. */
 	take(sources: readonly RecordSource[]): RecordInfo[] {
-		const cutoffUs = this.#alone ? Number.POSITIVE_INFINITY : Date.now() * US_PER_MS
+		const cutoffUs = this.#alone ? Number.POSITIVE_INFINITY : (Date.now() - TAKEN_WITHIN_MS) * US_PER_MS
 		const batch: RecordInfo[] = []
 		this.behind = false
 		for (const source of sources) if (!this.#heads.has(source)) this.#read(source)

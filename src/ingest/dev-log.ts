@@ -15,7 +15,7 @@ export class DevLog {
 	readonly fd: number
 	readonly #pog: Pog
 	readonly #staging: Staging
-	readonly #sender: Sender = { pid: 0, uid: 0, gid: 0 }
+	readonly #sender: Sender = { pid: 0, uid: 0, gid: 0, sentUs: 0 }
 	/** The host pid that `#sender.pid` was translated from. */
 	#hostPid = -1
 
@@ -73,6 +73,7 @@ export class DevLog {
 		}
 		sender.uid = batch.uid(i)
 		sender.gid = batch.gid(i)
+		sender.sentUs = batch.sentUs(i)
 		return sender
 	}
 }

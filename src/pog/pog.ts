@@ -35,6 +35,8 @@ export interface Sender {
 	pid: number
 	uid: number
 	gid: number
+	/** When it was sent, in microseconds of CLOCK_REALTIME; 0 or left out: now. */
+	sentUs?: number
 }
 
 export const NOBODY: Sender = { pid: 0, uid: 0, gid: 0 }
@@ -68,6 +70,8 @@ const SHOWN_AS_KMSG = FLAG.all | FLAG.kmsg
 const MAX_TAG_BYTES = 200
 const MAX_PROCID_BYTES = 200
 const MAX_HOSTNAME_BYTES = 64
+/** A message that is said to have waited longer: the clock was set meanwhile. */
+const LONGEST_WAIT_US = 1_000_000
 const SEVERITY_WARNING = 4
 const FACILITY_SYSLOG = 5
 
@@ -102,6 +106,8 @@ export class Pog {
 	readonly #descriptor: Descriptor = newDescriptor()
 	readonly #subject: RecordSubject
 	#routes: Routes
+	/** The last record's time, on the monotonic clock. */
+	#lastUs: number
 
 	constructor(ring: Ring, options: PogOptions) {
 		this.ring = ring
@@ -113,6 +119,7 @@ export class Pog {
 		this.policy = options.policy
 		this.clock = options.clock
 		this.#limit = options.rate ? new RateLimit(options.rate) : null
+		this.#lastUs = options.clock.monotonicUs()
 		this.createdUs = options.saved?.createdUs ?? options.clock.realtimeUs(options.clock.monotonicUs())
 		this.head = new LineHead(this.hostname)
 		this.ledger = new Ledger(ring)
@@ -251,7 +258,12 @@ export class Pog {
 	}
 
 	#stamp(d: Descriptor, sender: Sender): void {
-		d.monotonicUs = this.clock.monotonicUs()
+		const nowUs = this.clock.monotonicUs()
+		// Logs are told apart in time by when their messages were sent, not by whose turn came first; one log never goes back.
+		const waitedUs = sender.sentUs ? this.clock.realtimeUs(nowUs) - sender.sentUs : 0
+		const inTime = waitedUs > 0 && waitedUs < LONGEST_WAIT_US
+		d.monotonicUs = inTime ? Math.max(this.#lastUs, nowUs - waitedUs) : nowUs
+		this.#lastUs = d.monotonicUs
 		d.realtimeUs = this.clock.realtimeUs(d.monotonicUs)
 		d.pid = sender.pid
 		d.uid = sender.uid

@@ -2,8 +2,8 @@
  * Unix datagram sockets with sender credentials, received many at a time.
  * Source: unix(7), recvmmsg(2), cmsg(3) of man-pages 6.03; struct mmsghdr of 64-bit Linux.
  *
- * Invariant: nothing is allocated after construction. The control buffer has room for one SCM_CREDENTIALS and no more, so
- * that descriptors a sender attaches are dropped by the kernel.
+ * Invariant: nothing is allocated after construction. The control buffer has room for one SCM_CREDENTIALS and one
+ * SCM_TIMESTAMPNS and no more, so that descriptors a sender attaches are dropped by the kernel.
  */
 import { ENAMETOOLONG } from '../lib/errno.ts'
 import type { Memory } from '../lib/memory.ts'
@@ -25,6 +25,7 @@ const SOL_SOCKET = 1
 const SO_RCVBUF = 8
 const SO_PASSCRED = 16
 const SO_RCVBUFFORCE = 33
+const SO_TIMESTAMPNS = 35
 const MSG_DONTWAIT = 0x40
 const SUN_PATH_BYTES = 108
 const RECEIVE_BUFFER_BYTES = 4 << 20
@@ -39,6 +40,7 @@ export function bindDatagramSocket(path: string): number {
 	const view = new DataView(scratch.buffer)
 	view.setUint32(0, 1, true)
 	setsockoptCall(fd, SOL_SOCKET, SO_PASSCRED, scratch.address, 4)
+	setsockoptCall(fd, SOL_SOCKET, SO_TIMESTAMPNS, scratch.address, 4)
 	view.setUint32(0, RECEIVE_BUFFER_BYTES, true)
 	if (setsockoptCall(fd, SOL_SOCKET, SO_RCVBUFFORCE, scratch.address, 4) !== 0)
 		setsockoptCall(fd, SOL_SOCKET, SO_RCVBUF, scratch.address, 4)
@@ -54,8 +56,11 @@ export function bindDatagramSocket(path: string): number {
 
 const HEADER_BYTES = 64
 const IOVEC_BYTES = 16
-/** CMSG_SPACE(sizeof(struct ucred)) */
-const CONTROL_BYTES = 32
+/** CMSG_SPACE(sizeof(struct ucred)), and that of a struct timespec. */
+const MESSAGE_BYTES = 32
+const CONTROL_BYTES = 2 * MESSAGE_BYTES
+const SCM_CREDENTIALS = 2
+const SCM_TIMESTAMPNS = SO_TIMESTAMPNS
 
 /** msg_len of a message that the kernel has not filled in: no datagram is so long. */
 const NOT_RECEIVED = 0xffff_ffff
@@ -142,8 +147,26 @@ export class DatagramBatch {
 		return this.#credential(i, 2)
 	}
 
+	/** When it was sent, in microseconds of CLOCK_REALTIME; 0 when the kernel did not say. */
+	sentUs(i: number): number {
+		const at = this.#control(i, SCM_TIMESTAMPNS)
+		if (at < 0) return 0
+		const [seconds = 0, high = 0, nanoseconds = 0] = [this.#words[at], this.#words[at + 1], this.#words[at + 2]]
+		return (high * 2 ** 32 + seconds) * 1e6 + Math.floor(nanoseconds / 1000)
+	}
+
 	#credential(i: number, field: number): number {
+		const at = this.#control(i, SCM_CREDENTIALS)
+		return at < 0 ? 0 : (this.#words[at + field] ?? 0)
+	}
+
+	/** The word at which the data of a control message begins; -1 when there is none of that type. */
+	#control(i: number, type: number): number {
 		const given = this.#words[(i * HEADER_BYTES) / 4 + 10] ?? 0
-		return given < 28 ? 0 : (this.#words[(this.#controlAt + i * CONTROL_BYTES + 16) / 4 + field] ?? 0)
+		for (let k = 0; k * MESSAGE_BYTES + 28 <= given; k++) {
+			const at = (this.#controlAt + i * CONTROL_BYTES + k * MESSAGE_BYTES) / 4
+			if (this.#words[at + 3] === type) return at + 4
+		}
+		return -1
 	}
 }

@@ -103,6 +103,9 @@ async function comesDownTo(before: Record<string, number>): Promise<void> {
 needsRunc('the last few are kept, the oldest go first, and their logs are readable until they do', async t => {
 	const names = Array.from({ length: KEPT + 2 }, newName)
 	for (const [n, name] of names.entries()) await live(name, `word-${n}`)
+	// What is given back waits until no container starts or ends.
+	const countIs = async (): Promise<boolean> => (await pogs()).length === KEPT
+	await until('no more are kept', countIs)
 	const kept = await pogs()
 	t.deepEqual(
 		kept.map(({ name, status }) => `${name} ${status}`),
@@ -114,6 +117,7 @@ needsRunc('the last few are kept, the oldest go first, and their logs are readab
 	// One more, one less: and it costs what one costs.
 	const before = await held()
 	await live(newName(), 'one more')
+	await until('no more are kept', countIs)
 	t.deepEqual(
 		(await pogs()).map(({ name }) => name),
 		[...names.slice(3), `kept-${process.pid}-${serial}`],
