@@ -24,7 +24,7 @@ if (options.checkState === true) {
 	else process.stdout.write(`${state.value}\n`)
 	process.exit('problem' in state ? EXIT_FAILED : 0)
 }
-raiseMainThread()
+if (!standsBy) raiseMainThread()
 const shardThread = takesOver && options.transport === 'kernel' ? startShardThread() : undefined
 
 const { afterDeath, receiveUpbringing } = await import('../engine/standby.ts')
@@ -40,6 +40,7 @@ let stopping = false
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, stop)
 
 const upbringing = await receiveUpbringing(process.env, phases)
+if (standsBy) raiseMainThread()
 const started = await serve({
 	...options,
 	log,

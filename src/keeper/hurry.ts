@@ -3,16 +3,34 @@
  * wait for is how soon an engine runs. Source: setpriority(2), sched(7) "The autogroup feature". Without CAP_SYS_NICE it
  * stays as it is.
  */
-import { readFileSync, writeFileSync } from 'node:fs'
-import { setPriority } from 'node:os'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { getPriority, setPriority } from 'node:os'
 
 /** As the engine's own. */
 const NICE = -10
+const LAST = 19
 
 /** An engine inherits it from its first instruction on. */
 export function hurry(): void {
 	try {
 		setPriority(NICE)
+	} catch {}
+}
+
+/**
+ * An engine that is only loaded, in case: nobody waits for it, and loading takes a processor for some time. Called before it has
+ * threads. Where it could not be brought forward again it stays as it is.
+ */
+export function setAside(pid: number): void {
+	try {
+		if (getPriority() === NICE) setPriority(pid, LAST)
+	} catch {}
+}
+
+/** Now everybody waits for it. */
+export function bringForward(pid: number): void {
+	try {
+		for (const thread of readdirSync(`/proc/${pid}/task`)) setPriority(Number(thread), NICE)
 	} catch {}
 }
 

@@ -3,11 +3,13 @@
  * then behind it.
  *
  * It gets what is kept over a socket of its own, in messages of some descriptors and their names, and last `GO=1`. Invariant: one
- * at most; it holds nothing before it is taken, and whatever goes wrong with it costs the time of an ordinary start.
+ * at most; it holds nothing before it is taken, has the processor only when nobody else wants it, and whatever goes wrong with it
+ * costs the time of an ordinary start.
  */
 import type { ChildProcess } from 'node:child_process'
 import { close } from '../sys/io.ts'
 import { MESSAGE_BYTES, MESSAGE_DESCRIPTORS, messagePair, type NotifyMessages } from '../sys/notify-socket.ts'
+import { bringForward, setAside } from './hurry.ts'
 
 export interface StandbyOptions {
 	/** Starts one, with this descriptor as its fourth. */
@@ -50,6 +52,7 @@ export class Standby {
 		const [ours, theirs] = pair
 		const engine = this.#options.start(theirs)
 		close(theirs)
+		if (engine.pid !== undefined) setAside(engine.pid)
 		this.#socketFd = ours
 		this.#engine = engine
 		const over = (how: string): void => {
@@ -73,6 +76,7 @@ export class Standby {
 		if (engine === undefined) return undefined
 		const { messages } = this.#options
 		const socketFd = this.#socketFd
+		if (engine.pid !== undefined) bringForward(engine.pid)
 		const said =
 			batches(held).every(
 				some =>

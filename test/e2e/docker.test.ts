@@ -2,14 +2,14 @@
  * Containers of Docker: when their own log has an OOM kill, read by a program that had it open before; what is left of a life when they are
  * started again.
  *
- * Source of truth: the stamps of the host's own /dev/kmsg. The kernel stamps by a clock that drifts from all others (printk: local_clock), so a
- * record that we make ourselves, at a known time, tells what the stamps mean.
+ * Source of truth: the stamps of the host's own /dev/kmsg.
  */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import test, { type ExecutionContext } from 'ava'
 import { BUSYBOX } from '../helpers/containers.ts'
 import { Docker, DOCKER_NEEDS } from '../helpers/docker.ts'
-import { find, needs, output, type Running, start, until } from '../helpers/programs.ts'
+import { stampsAheadMs, stampsOf } from '../helpers/kernel-clock.ts'
+import { find, needs, type Running, start, until } from '../helpers/programs.ts'
 import type { RecordInfo } from '../../src/pog/info.ts'
 import { type Service, startService } from '../helpers/service.ts'
 
@@ -47,24 +47,6 @@ function needsMemory(title: string, body: (t: ExecutionContext) => Promise<void>
 
 function nowMs(): number {
 	return Number(process.hrtime.bigint()) / 1e6
-}
-
-/** Milliseconds of the stamps in the host's log of the records with these words. */
-async function stampsOf(words: RegExp): Promise<number[]> {
-	const log = await output('sh', ['-c', 'dd if=/dev/kmsg iflag=nonblock bs=8192 2>/dev/null || :'])
-	const lines = log.split('\n').filter(line => line.search(words) >= 0)
-	return lines.map(line => Number(line.split(',')[2]) / 1000)
-}
-
-/** What the kernel's stamps are ahead of our clock. */
-async function stampsAheadMs(): Promise<number> {
-	const word = `mark-${process.pid}-${nowMs()}`
-	const before = nowMs()
-	// A reader sees a line that is not ended only when the next one comes.
-	writeFileSync('/dev/kmsg', `<14>${word}\n`)
-	const after = nowMs()
-	const [stamp = Number.NaN] = await stampsOf(new RegExp(word))
-	return stamp - (before + after) / 2
 }
 
 /** A program in the container that has /dev/kmsg open and reads it; when it got how many records of a kill. */
