@@ -76,7 +76,10 @@ for (const [program, script] of [
 		const pieces = (await pog.out(script, { timeoutMs: 20_000 })).split('==\n').slice(0, -1)
 		await stop()
 		for (const piece of pieces) {
-			const verdict = judge(piece)
+			// less takes the size that a file had when it was opened for its end, and reads blocks of 8 KiB: of any file that grows
+			// meanwhile it shows what was in the block that holds that end, to the middle of a line.
+			const whole = program === 'less' ? piece.slice(0, piece.lastIndexOf('\n') + 1) : piece
+			const verdict = judge(whole)
 			t.deepEqual(verdict.faults, [], program)
 			t.true(verdict.numbers.length >= 20, `${verdict.numbers.length} lines`)
 		}
