@@ -21,6 +21,7 @@ import { Ledger, ORIGIN_CODE } from './ledger.ts'
 import type { Limits, PogPolicy } from './limits.ts'
 import { PrintkSettings } from './printk.ts'
 import { type Rate, RateLimit } from './rate-limit.ts'
+import { Stamps } from './stamps.ts'
 import { RecordSubject } from './subject.ts'
 import { ALL_BIT } from '../ring/view-index.ts'
 import { CELL_KIND } from '../ring/state-layout.ts'
@@ -70,8 +71,6 @@ const SHOWN_AS_KMSG = FLAG.all | FLAG.kmsg
 const MAX_TAG_BYTES = 200
 const MAX_PROCID_BYTES = 200
 const MAX_HOSTNAME_BYTES = 64
-/** A message that is said to have waited longer: the clock was set meanwhile. */
-const LONGEST_WAIT_US = 1_000_000
 const SEVERITY_WARNING = 4
 const FACILITY_SYSLOG = 5
 
@@ -104,10 +103,9 @@ export class Pog {
 	readonly #limit: RateLimit | null
 	readonly #parsed: Parsed = newParsed()
 	readonly #descriptor: Descriptor = newDescriptor()
+	readonly #stamps: Stamps
 	readonly #subject: RecordSubject
 	#routes: Routes
-	/** The last record's time, on the monotonic clock. */
-	#lastUs: number
 
 	constructor(ring: Ring, options: PogOptions) {
 		this.ring = ring
@@ -119,7 +117,7 @@ export class Pog {
 		this.policy = options.policy
 		this.clock = options.clock
 		this.#limit = options.rate ? new RateLimit(options.rate) : null
-		this.#lastUs = options.clock.monotonicUs()
+		this.#stamps = new Stamps(options.clock)
 		this.createdUs = options.saved?.createdUs ?? options.clock.realtimeUs(options.clock.monotonicUs())
 		this.head = new LineHead(this.hostname)
 		this.ledger = new Ledger(ring)
@@ -258,13 +256,7 @@ export class Pog {
 	}
 
 	#stamp(d: Descriptor, sender: Sender): void {
-		const nowUs = this.clock.monotonicUs()
-		// Logs are told apart in time by when their messages were sent, not by whose turn came first; one log never goes back.
-		const waitedUs = sender.sentUs ? this.clock.realtimeUs(nowUs) - sender.sentUs : 0
-		const inTime = waitedUs > 0 && waitedUs < LONGEST_WAIT_US
-		d.monotonicUs = inTime ? Math.max(this.#lastUs, nowUs - waitedUs) : nowUs
-		this.#lastUs = d.monotonicUs
-		d.realtimeUs = this.clock.realtimeUs(d.monotonicUs)
+		this.#stamps.stamp(d, sender.sentUs ?? 0)
 		d.pid = sender.pid
 		d.uid = sender.uid
 		d.gid = sender.gid
