@@ -9,15 +9,13 @@ function stamps() {
 	const clock = { monotonicUs: () => nowUs, realtimeUs: (monotonicUs: number) => BOOT_US + monotonicUs }
 	const stamped = new Stamps(clock)
 	const record = { monotonicUs: 0, realtimeUs: 0 }
-	return {
-		/** The monotonic time of a record that is made at `atUs`. */
-		at(atUs: number, sentUs = 0): number {
-			nowUs = atUs
-			stamped.stamp(record, sentUs === 0 ? 0 : BOOT_US + sentUs)
-			return record.monotonicUs
-		},
-		record,
+	/** The monotonic time of a record that is made at `atUs`. */
+	const at = (atUs: number, sentUs = 0): number => {
+		nowUs = atUs
+		stamped.stamp(record, sentUs === 0 ? 0 : BOOT_US + sentUs)
+		return record.monotonicUs
 	}
+	return { at, record }
 }
 
 test('a message has the time at which it was sent, on both clocks', t => {
