@@ -8,7 +8,8 @@ import { getPriority, setPriority } from 'node:os'
 
 /** As the engine's own. */
 const NICE = -10
-const LAST = 19
+/** Behind what containers do; but not last, or it would never be loaded where there is always something to do. */
+const BEHIND = 5
 
 /** An engine inherits it from its first instruction on. */
 export function hurry(): void {
@@ -23,7 +24,7 @@ export function hurry(): void {
  */
 export function setAside(pid: number): void {
 	try {
-		if (getPriority() === NICE) setPriority(pid, LAST)
+		if (getPriority() === NICE) setPriority(pid, BEHIND)
 	} catch {}
 }
 

@@ -3,7 +3,7 @@
  * then behind it.
  *
  * It gets what is kept over a socket of its own, in messages of some descriptors and their names, and last `GO=1`. Invariant: one
- * at most; it holds nothing before it is taken, has the processor only when nobody else wants it, and whatever goes wrong with it
+ * at most; it holds nothing before it is taken, stands behind containers for the processor, and whatever goes wrong with it
  * costs the time of an ordinary start.
  */
 import type { ChildProcess } from 'node:child_process'
