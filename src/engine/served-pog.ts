@@ -140,9 +140,17 @@ export class ServedPog {
 			draft: kept,
 		})
 		const link = withWork(context.connect(request, tree, onGone), tree)
+		let working = false
 		tree.onWork = () => {
-			if (link.endpoint !== null) context.nudge(link.endpoint)
-			else while (tree.work()) {}
+			if (link.endpoint !== null) return context.nudge(link.endpoint)
+			// What a step adds is done by the loop that does the step.
+			if (working) return
+			working = true
+			try {
+				while (tree.work()) {}
+			} finally {
+				working = false
+			}
 		}
 		served = new ServedPog(pog, tree, link, kept, request, context, devLog)
 		return served

@@ -33,8 +33,25 @@ const BEYOND_FUSE_NATIVE: Readonly<Record<string, string>> = {
 			'whatever the engine is killed at, everything goes on as if it had not been',
 			'a write that the engine dies of twice is refused, a message too, and the rest goes on',
 			'^C ends a read that waits, before an engine is there again and after',
+			'what is carried out in steps is done when the engine is killed between two of them',
+			'whatever the engine is killed at, a call ends, with an error at most, and the next one is served',
+			'a read that waits ends with EINTR, and a command to the control file fails instead of waiting',
+			'at whatever step of a call the engine is killed, its caller sees what he would have seen',
+			'a call that the engine dies of twice gets EIO, and the next ones are answered',
+			'runc: a container starts with its own log whenever the engine is killed meanwhile',
+			'crun: a container starts with its own log whenever the engine is killed meanwhile',
 		].map(title => [title, 'its mounts end with its process']),
 	),
+	...Object.fromEntries(
+		[
+			'a container that is gone before its log is made leaves none',
+			'stores are ready before containers come, each is used once, and made up for',
+			'an engine that is killed leaves no spare stores to the next',
+		].map(title => [title, 'it mounts for itself when a POG is made: there are no spare stores']),
+	),
+	'the ring is charged to the container it was attached to, of whatever size, and so are its own files':
+		'there is no passthrough: the service writes its own files',
+	'docker: a reader has an OOM kill of its own container within 100 ms, and nobody else has it': WAITS,
 	'in a container its root alone gives commands and reads what is consumed': WAITS,
 	'every difference that is named belongs to a probe': 'the probes are not asked',
 }
