@@ -23,7 +23,7 @@ const DIRECTORIES = [
 	'var/lib',
 	'var/cache',
 	'var/www',
-	'work',
+	'data',
 ]
 const ETC = [
 	'apache2',

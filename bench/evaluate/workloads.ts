@@ -182,7 +182,7 @@ export const startMariadb = async (
 			'mariadbd',
 			'--no-defaults',
 			...SMALL,
-			'--socket=/work/sock',
+			'--socket=/data/sock',
 			...(logging === 'none' ? [] : [...audit, ...ident]),
 		],
 		mounts: [
@@ -190,7 +190,7 @@ export const startMariadb = async (
 			tmpfs('/run'),
 			tmpfs('/tmp', 'mode=1777'),
 			{ destination: '/var/lib/mysql', source: data, options: ['bind'] },
-			{ destination: '/work', source: data, options: ['bind'] },
+			{ destination: '/data', source: data, options: ['bind'] },
 		],
 	})
 	const socket = path.join(data, 'sock')

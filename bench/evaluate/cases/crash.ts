@@ -18,7 +18,7 @@ import { errorsOf, type Operation, paced, type Paced, pacedProgram } from '../pa
 import { HOST_USR, hostRoot } from '../roots.ts'
 
 const INTERVAL_US = 1000
-const PROGRAM = '/work/paced'
+const PROGRAM = '/data/paced'
 
 interface Client {
 	readonly what: string
