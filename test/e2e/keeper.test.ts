@@ -199,6 +199,10 @@ test.serial(
 		t.is((await service.call('PUT', '/v1/pogs/dead/container', { pid: dead.pid })).status, 200)
 		const free = await service.create('free')
 		await free.send('<13>free: here')
+		// What is still in a socket goes with the keeper that holds it.
+		await until('the message is a record', async () =>
+			/"text":"here"/.test((await service.call('GET', '/v1/pogs/free/records')).text),
+		)
 		await until(
 			'it has written',
 			async () => /before/.test((await service.call('GET', '/v1/pogs/box/records')).text),
