@@ -20,7 +20,7 @@ import type { PogInfo } from '../pog/info.ts'
 import type { ContainerStarts, Start } from './container-starts.ts'
 import type { ContainerSpec, Lifecycle } from './lifecycle.ts'
 import type { Log } from './log.ts'
-import { isSocketPath } from '../sys/seccomp-socket.ts'
+import { isSocketPath } from '../sys/unix-sockets.ts'
 import { pathsOf } from './store.ts'
 
 /** When these runtimes connect to the listener's socket: all is mounted, or nothing is yet. Of others nothing is known. */

@@ -39,6 +39,24 @@ export interface Attr {
 	blksize: number
 }
 
+/** For a `Filesystem` to fill in. */
+export function emptyAttr(): Attr {
+	return {
+		ino: 0,
+		size: 0,
+		blocks: 0,
+		atimeUs: 0,
+		mtimeUs: 0,
+		ctimeUs: 0,
+		mode: 0,
+		nlink: 0,
+		uid: 0,
+		gid: 0,
+		rdev: 0,
+		blksize: 0,
+	}
+}
+
 /** struct fuse_entry_out without its attributes. Validity is how long the kernel may use them unasked. */
 export interface Entry {
 	node: NodeId

@@ -7,30 +7,13 @@
  * its path stands for the node that it was opened by, as it does in the kernel: a file may be known by more than one.
  */
 import { EINVAL, ENOENT, ENOTDIR } from '../lib/errno.ts'
-import type { Attr, Caller, Entry, Filesystem, NodeId } from './filesystem.ts'
+import { type Caller, emptyAttr, type Entry, type Filesystem, type NodeId } from './filesystem.ts'
 
 const ROOT: NodeId = 1
 const S_IFMT = 0o170000
 const S_IFDIR = 0o040000
 /** What is left of bytes that are no UTF-8, when somebody made a string of them. */
 const REPLACEMENT = '\uFFFD'
-
-export function emptyAttr(): Attr {
-	return {
-		ino: 0,
-		size: 0,
-		blocks: 0,
-		atimeUs: 0,
-		mtimeUs: 0,
-		ctimeUs: 0,
-		mode: 0,
-		nlink: 0,
-		uid: 0,
-		gid: 0,
-		rdev: 0,
-		blksize: 0,
-	}
-}
 
 /** A file that is open, and by how many handles. */
 interface Pin {

@@ -4,15 +4,15 @@
  * Source: high-level interface of libfuse 2.9 (fuse.h), as fuse-native 2.2.6 passes it on: by path, without the caller's
  * ids and without handles for getattr. What this cannot do is in docs/transports.md.
  *
- * Invariants: every operation is answered once and at once, because nothing here can be interrupted: a read that would
- * wait answers EAGAIN. A throw in an operation ends that request with EIO and nothing else. After `close` the tree is not
- * asked any more.
+ * Invariants: every operation is answered once and at once, because nothing here can be interrupted: a read that would wait answers
+ * EAGAIN. A throw in an operation ends that request with EIO and nothing else. After `close` the tree is not asked any more.
  */
 import { EAGAIN, EBADF, EINVAL, EIO, EOPNOTSUPP } from '../lib/errno.ts'
 import { allocate, unmap } from '../sys/memory.ts'
 import {
 	type AttrChange,
 	type Connection,
+	emptyAttr,
 	type Features,
 	type Filesystem,
 	type HandleId,
@@ -32,7 +32,7 @@ import {
 	type PackageMount,
 } from './native-package.ts'
 import { BufferReply, toStat } from './native-reply.ts'
-import { emptyAttr, type Hold, Paths, toBytes, toText } from './native-paths.ts'
+import { type Hold, Paths, toBytes, toText } from './native-paths.ts'
 import type { Fault } from './session.ts'
 
 export interface NativeOptions {

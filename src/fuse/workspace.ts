@@ -35,7 +35,17 @@ import {
 	FUSE_RENAME_IN,
 	FUSE_SETATTR_IN,
 } from './abi.ts'
-import type { Attr, AttrChange, Entry, Opened, ReadRequest, RequestId, StatFs, WriteRequest } from './filesystem.ts'
+import {
+	type Attr,
+	type AttrChange,
+	emptyAttr,
+	type Entry,
+	type Opened,
+	type ReadRequest,
+	type RequestId,
+	type StatFs,
+	type WriteRequest,
+} from './filesystem.ts'
 import { ReadIn } from './hot.ts'
 import { BODY_AT, Reply, type ReplyLimits } from './reply.ts'
 import { ARGUMENT_AT, Request } from './request.ts'
@@ -120,23 +130,6 @@ export class Workspace {
 		this.reply.free()
 		this.late.free()
 		this.notice.free()
-	}
-}
-
-function emptyAttr(): Attr {
-	return {
-		ino: 0,
-		size: 0,
-		blocks: 0,
-		atimeUs: 0,
-		mtimeUs: 0,
-		ctimeUs: 0,
-		mode: 0,
-		nlink: 0,
-		uid: 0,
-		gid: 0,
-		rdev: 0,
-		blksize: 0,
 	}
 }
 

@@ -8,7 +8,8 @@
  */
 import type { ChildProcess } from 'node:child_process'
 import { close } from '../sys/io.ts'
-import { MESSAGE_BYTES, MESSAGE_DESCRIPTORS, messagePair, type NotifyMessages } from '../sys/notify-socket.ts'
+import { MESSAGE_BYTES, messagePair, type NotifyMessages } from '../sys/notify-socket.ts'
+import { MESSAGE_DESCRIPTORS } from '../sys/unix-sockets.ts'
 import { bringForward, setAside } from './hurry.ts'
 
 export interface StandbyOptions {

@@ -5,6 +5,7 @@
  * every other part follows. Raw lines have no parts. Invariant: every range lies within the record's own bytes, whatever
  * the descriptor says.
  */
+import { PROC_KMSG_CAP_BYTES, renderProcKmsg } from '../record/proc-kmsg.ts'
 import { EXTRA, extraLength, findExtra } from '../ring/extra.ts'
 import { DESC, FLAG } from '../ring/layout.ts'
 import type { Ring } from '../ring/ring.ts'
@@ -78,5 +79,12 @@ export class StoredRecord {
 	/** Offset of an extra field's bytes, or -1. */
 	extra(ring: Ring, type: number): number {
 		return findExtra(ring.text, this.lineEnd, this.#extraEnd, type)
+	}
+
+	/** Reads a retained record and writes it as /proc/kmsg gives it to the start of `target`, when there is one; its length. */
+	asProcKmsg(target: Uint8Array | undefined, ring: Ring, seq: number): number {
+		const { facility, severity, monotonicUs, textStart, textEnd } = this.read(ring, seq, true)
+		const cap = PROC_KMSG_CAP_BYTES
+		return renderProcKmsg(target, 0, cap, facility, severity, monotonicUs, ring.text, textStart, textEnd)
 	}
 }

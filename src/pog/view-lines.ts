@@ -3,6 +3,7 @@
  *
  * Lines of the default format are stored as they are shown; these have the same parts in another order.
  */
+import { newParsed } from '../record/parsed.ts'
 import { Rfc5424Head, type Rfc5424Parts, renderRfc5424, sizeRfc5424 } from '../record/rfc5424.ts'
 import { EXTRA, extraLength } from '../ring/extra.ts'
 import { FLAG } from '../ring/layout.ts'
@@ -12,18 +13,7 @@ import { StoredRecord } from './stored.ts'
 export class Rfc5424Lines {
 	readonly #head: Rfc5424Head
 	readonly #record = new StoredRecord()
-	readonly #parts: Rfc5424Parts = {
-		tagStart: 0,
-		tagEnd: 0,
-		pidStart: 0,
-		pidEnd: 0,
-		msgidStart: 0,
-		msgidEnd: 0,
-		sdStart: 0,
-		sdEnd: 0,
-		bodyStart: 0,
-		msgEnd: 0,
-	}
+	readonly #parts: Rfc5424Parts = newParsed()
 
 	constructor(hostname: string) {
 		this.#head = new Rfc5424Head(hostname)

@@ -1,8 +1,8 @@
 /**
  * Render a record as /proc/kmsg and syslog(2) give it: `<PRI>[SSSSS.UUUUUU] text\n`, each line of the text with the prefix.
  *
- * Source of truth: kernel/printk/printk.c v6.12, `record_print_text` and `info_print_prefix`. Text is raw. Invariant: `sizeProcKmsg`
- * of the same arguments is what `renderProcKmsg` writes; a line that does not fit is left out with all behind it, and a first line that
+ * Source of truth: kernel/printk/printk.c v6.12, `record_print_text` and `info_print_prefix`. Text is raw. Invariant: what is answered
+ * without a target is what is written to one; a line that does not fit is left out with all behind it, and a first line that
  * does not fit (the kernel has none so long) is cut, so that no record is silent.
  */
 import { decimalBytes, writeDecimal, writePadded } from './decimal.ts'
@@ -12,10 +12,10 @@ export const PROC_KMSG_CAP_BYTES = 2048
 
 /**
  * Write the record at `at`, where `capBytes` must be free, and answer the position behind it; `capBytes - 1` at most are
- * used. `timeUs` is CLOCK_MONOTONIC since host boot.
+ * used. `timeUs` is CLOCK_MONOTONIC since host boot. Without a target nothing is written.
  */
 export function renderProcKmsg(
-	target: Uint8Array,
+	target: Uint8Array | undefined,
 	at: number,
 	capBytes: number,
 	facility: number,
@@ -35,38 +35,16 @@ export function renderProcKmsg(
 			if (lineStart > start) break
 			lineEnd = lineStart + Math.max(0, limit - position - prefixBytes - 1)
 		}
-		position = writePrefix(target, position, facility, severity, timeUs)
-		for (let index = lineStart; index < lineEnd; index++) target[position++] = text[index] as number
-		target[position++] = NEWLINE
+		if (target === undefined) {
+			position += prefixBytes + (lineEnd - lineStart) + 1
+		} else {
+			position = writePrefix(target, position, facility, severity, timeUs)
+			for (let index = lineStart; index < lineEnd; index++) target[position++] = text[index] as number
+			target[position++] = NEWLINE
+		}
 		lineStart = lineEnd + 1
 	} while (lineStart <= end)
 	return position
-}
-
-/** How many bytes `renderProcKmsg` writes. */
-export function sizeProcKmsg(
-	capBytes: number,
-	facility: number,
-	severity: number,
-	timeUs: number,
-	text: Uint8Array,
-	start: number,
-	end: number,
-): number {
-	const limit = capBytes - 1
-	const prefixBytes = prefixSize(facility, severity, timeUs)
-	let size = 0
-	let lineStart = start
-	do {
-		let lineEnd = findLineEnd(text, lineStart, end)
-		if (size + prefixBytes + (lineEnd - lineStart) + 1 > limit) {
-			if (lineStart > start) break
-			lineEnd = lineStart + Math.max(0, limit - size - prefixBytes - 1)
-		}
-		size += prefixBytes + (lineEnd - lineStart) + 1
-		lineStart = lineEnd + 1
-	} while (lineStart <= end)
-	return size
 }
 
 function findLineEnd(text: Uint8Array, start: number, end: number): number {

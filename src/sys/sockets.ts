@@ -5,53 +5,48 @@
  * Invariant: nothing is allocated after construction. The control buffer has room for one SCM_CREDENTIALS and one
  * SCM_TIMESTAMPNS and no more, so that descriptors a sender attaches are dropped by the kernel.
  */
-import { ENAMETOOLONG } from '../lib/errno.ts'
 import type { Memory } from '../lib/memory.ts'
-import { close } from './io.ts'
 import { bind, result } from './libc.ts'
-import { allocate, unmap } from './memory.ts'
+import { allocate } from './memory.ts'
 import { withDeepQueues } from './socket-namespace.ts'
+import {
+	AF_UNIX,
+	type Arrange,
+	arranged,
+	bindTo,
+	MSG_DONTWAIT,
+	SCM_CREDENTIALS,
+	SO_PASSCRED,
+	SOCK_CLOEXEC,
+	SOCK_DGRAM,
+	SOCK_NONBLOCK,
+	SOL_SOCKET,
+} from './unix-sockets.ts'
 
 const socketCall = bind('int socket(int, int, int)')
-const bindCall = bind('int bind(int, int64_t, int)')
 const setsockoptCall = bind('int setsockopt(int, int, int, int64_t, int)')
 const recvmmsgCall = bind('int recvmmsg(int, int64_t, unsigned int, int, int64_t)')
 
-const AF_UNIX = 1
-const SOCK_DGRAM = 2
-const SOCK_NONBLOCK = 0o4000
-const SOCK_CLOEXEC = 0o2000000
-const SOL_SOCKET = 1
 const SO_RCVBUF = 8
-const SO_PASSCRED = 16
 const SO_RCVBUFFORCE = 33
 const SO_TIMESTAMPNS = 35
-const MSG_DONTWAIT = 0x40
-const SUN_PATH_BYTES = 108
 const RECEIVE_BUFFER_BYTES = 4 << 20
 
 /** Binds a non-blocking datagram socket at `path` (at most 107 bytes). A descriptor, or a negative errno. */
 export function bindDatagramSocket(path: string): number {
-	const name = Buffer.from(path)
-	if (name.length >= SUN_PATH_BYTES) return -ENAMETOOLONG
-	const fd = withDeepQueues(() => result(socketCall(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)))
-	if (fd < 0) return fd
-	const scratch = allocate(4096)
-	const view = new DataView(scratch.buffer)
-	view.setUint32(0, 1, true)
-	setsockoptCall(fd, SOL_SOCKET, SO_PASSCRED, scratch.address, 4)
-	setsockoptCall(fd, SOL_SOCKET, SO_TIMESTAMPNS, scratch.address, 4)
-	view.setUint32(0, RECEIVE_BUFFER_BYTES, true)
-	if (setsockoptCall(fd, SOL_SOCKET, SO_RCVBUFFORCE, scratch.address, 4) !== 0)
-		setsockoptCall(fd, SOL_SOCKET, SO_RCVBUF, scratch.address, 4)
-	view.setUint16(0, AF_UNIX, true)
-	scratch.bytes.set(name, 2)
-	scratch.bytes[2 + name.length] = 0
-	const bound = result(bindCall(fd, scratch.address, 2 + name.length + 1))
-	unmap(scratch)
-	if (bound === 0) return fd
-	close(fd)
-	return bound
+	const made = withDeepQueues(() => result(socketCall(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)))
+	const withSendersAndTimes: Arrange = (fd, { address, buffer }) => {
+		const view = new DataView(buffer)
+		view.setUint32(0, 1, true)
+		setsockoptCall(fd, SOL_SOCKET, SO_PASSCRED, address, 4)
+		setsockoptCall(fd, SOL_SOCKET, SO_TIMESTAMPNS, address, 4)
+		view.setUint32(0, RECEIVE_BUFFER_BYTES, true)
+		if (setsockoptCall(fd, SOL_SOCKET, SO_RCVBUFFORCE, address, 4) !== 0)
+			setsockoptCall(fd, SOL_SOCKET, SO_RCVBUF, address, 4)
+		return 0
+	}
+	// Before it has an address, so that nothing arrives without them.
+	return arranged(made, withSendersAndTimes, bindTo(path))
 }
 
 const HEADER_BYTES = 64
@@ -59,7 +54,6 @@ const IOVEC_BYTES = 16
 /** CMSG_SPACE(sizeof(struct ucred)), and that of a struct timespec. */
 const MESSAGE_BYTES = 32
 const CONTROL_BYTES = 2 * MESSAGE_BYTES
-const SCM_CREDENTIALS = 2
 const SCM_TIMESTAMPNS = SO_TIMESTAMPNS
 
 /** msg_len of a message that the kernel has not filled in: no datagram is so long. */

@@ -7,7 +7,7 @@
 import { KmsgLog } from '../pog/kmsg-log.ts'
 import type { Pog } from '../pog/pog.ts'
 import { StoredRecord } from '../pog/stored.ts'
-import { PROC_KMSG_CAP_BYTES, renderProcKmsg, sizeProcKmsg } from '../record/proc-kmsg.ts'
+import { PROC_KMSG_CAP_BYTES } from '../record/proc-kmsg.ts'
 
 /** A stretch of the text: from a record, without its first bytes. */
 export interface Stretch {
@@ -33,9 +33,7 @@ export class KmsgText {
 
 	/** Bytes of one record. */
 	recordBytes(seq: number): number {
-		const { ring } = this.pog
-		const r = this.#record.read(ring, seq, true)
-		return sizeProcKmsg(PROC_KMSG_CAP_BYTES, r.facility, r.severity, r.monotonicUs, ring.text, r.textStart, r.textEnd)
+		return this.#record.asProcKmsg(undefined, this.pog.ring, seq)
 	}
 
 	/** What READ gives: from the shared position on as many whole records as fit; of the first one a part when it does not. */
@@ -128,18 +126,6 @@ export class KmsgText {
 	}
 
 	#render(seq: number): number {
-		const { ring } = this.pog
-		const r = this.#record.read(ring, seq, true)
-		return renderProcKmsg(
-			this.#line,
-			0,
-			PROC_KMSG_CAP_BYTES,
-			r.facility,
-			r.severity,
-			r.monotonicUs,
-			ring.text,
-			r.textStart,
-			r.textEnd,
-		)
+		return this.#record.asProcKmsg(this.#line, this.pog.ring, seq)
 	}
 }

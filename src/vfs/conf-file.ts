@@ -11,7 +11,7 @@ import { finish, type Steps } from '../lib/steps.ts'
 import type { Pog } from '../pog/pog.ts'
 import type { Cell } from '../ring/cells.ts'
 import { CELL_KIND } from '../ring/state-layout.ts'
-import { OpenFile } from './open-file.ts'
+import { OpenFile, readFrom } from './open-file.ts'
 
 /** Where a text that is being edited is kept for a later engine, as it grows. */
 export interface DraftStore {
@@ -155,10 +155,7 @@ export class ConfFile extends OpenFile {
 	}
 
 	override read(request: ReadRequest, reply: ReadReply): number {
-		const { bytes } = this.#draft
-		const end = Math.min(bytes.length, request.offset + request.sizeBytes)
-		if (request.offset < end) reply.addBytes(bytes, request.offset, end)
-		return 0
+		return readFrom(this.#draft.bytes, request, reply)
 	}
 
 	override write(request: WriteRequest): number {

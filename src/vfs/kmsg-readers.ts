@@ -14,7 +14,7 @@ import { KmsgLog } from '../pog/kmsg-log.ts'
 import type { Pog } from '../pog/pog.ts'
 import { StoredRecord } from '../pog/stored.ts'
 import { DEV_KMSG_CAP_BYTES, renderDevKmsg } from '../record/dev-kmsg.ts'
-import { PROC_KMSG_CAP_BYTES, renderProcKmsg } from '../record/proc-kmsg.ts'
+import { PROC_KMSG_CAP_BYTES } from '../record/proc-kmsg.ts'
 import type { Cell } from '../ring/cells.ts'
 import { EXTRA, extraLength } from '../ring/extra.ts'
 
@@ -179,18 +179,6 @@ export class KmsgReaders {
 
 	/** Renders a record as /proc/kmsg gives it into `scratch`; its length. */
 	renderProc(seq: number): number {
-		const { ring } = this.pog
-		const r = this.#record.read(ring, seq, true)
-		return renderProcKmsg(
-			this.scratch,
-			0,
-			PROC_KMSG_CAP_BYTES,
-			r.facility,
-			r.severity,
-			r.monotonicUs,
-			ring.text,
-			r.textStart,
-			r.textEnd,
-		)
+		return this.#record.asProcKmsg(this.scratch, this.pog.ring, seq)
 	}
 }

@@ -18,6 +18,13 @@ const POLLOUT = 0x0004
 const POLLRDNORM = 0x0040
 const POLLWRNORM = 0x0100
 
+/** Answers a read of a file that has these bytes. */
+export function readFrom(bytes: Uint8Array, { offset, sizeBytes }: ReadRequest, reply: ReadReply): number {
+	const end = Math.min(bytes.length, offset + sizeBytes)
+	if (offset < end) reply.addBytes(bytes, offset, end)
+	return 0
+}
+
 export abstract class OpenFile {
 	/** FOPEN_* bits for the kernel. */
 	abstract readonly openFlags: number

@@ -9,7 +9,7 @@ import { FOPEN_DIRECT_IO, FOPEN_NOFLUSH } from '../fuse/flags.ts'
 import type { PrintkSettings } from '../pog/printk.ts'
 import { NODE } from './nodes.ts'
 import { CELL_KIND } from '../ring/state-layout.ts'
-import { OpenFile } from './open-file.ts'
+import { OpenFile, readFrom } from './open-file.ts'
 
 /** No value is longer. */
 const MAX_WRITE_BYTES = 4096
@@ -37,10 +37,7 @@ export class PrintkFile extends OpenFile {
 
 	override read(request: ReadRequest, reply: ReadReply): number {
 		const { printkText, dmesgRestrictText } = this.#settings
-		const bytes = Buffer.from(this.#node === NODE.printk ? printkText : dmesgRestrictText)
-		const end = Math.min(bytes.length, request.offset + request.sizeBytes)
-		if (request.offset < end) reply.addBytes(bytes, request.offset, end)
-		return 0
+		return readFrom(Buffer.from(this.#node === NODE.printk ? printkText : dmesgRestrictText), request, reply)
 	}
 
 	override write({ memory, start, sizeBytes, offset }: WriteRequest): number {

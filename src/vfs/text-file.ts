@@ -4,7 +4,7 @@
 import { FOPEN_DIRECT_IO, FOPEN_NOFLUSH } from '../fuse/flags.ts'
 import type { NodeId, ReadReply, ReadRequest } from '../fuse/filesystem.ts'
 import { CELL_KIND } from '../ring/state-layout.ts'
-import { OpenFile } from './open-file.ts'
+import { OpenFile, readFrom } from './open-file.ts'
 
 export class TextFile extends OpenFile {
 	readonly openFlags = FOPEN_DIRECT_IO | FOPEN_NOFLUSH
@@ -23,8 +23,6 @@ export class TextFile extends OpenFile {
 	}
 
 	override read(request: ReadRequest, reply: ReadReply): number {
-		const end = Math.min(this.#bytes.length, request.offset + request.sizeBytes)
-		if (request.offset < end) reply.addBytes(this.#bytes, request.offset, end)
-		return 0
+		return readFrom(this.#bytes, request, reply)
 	}
 }

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { parseDatagram } from '../../src/record/datagram.ts'
 import { renderDevKmsg } from '../../src/record/dev-kmsg.ts'
 import { newParsed } from '../../src/record/parsed.ts'
-import { PROC_KMSG_CAP_BYTES, renderProcKmsg, sizeProcKmsg } from '../../src/record/proc-kmsg.ts'
+import { PROC_KMSG_CAP_BYTES, renderProcKmsg } from '../../src/record/proc-kmsg.ts'
 import { renderRfc5424, Rfc5424Head, sizeRfc5424 } from '../../src/record/rfc5424.ts'
 
 const latin1 = (bytes: Uint8Array) => Buffer.from(bytes).toString('latin1')
@@ -103,7 +103,7 @@ function procKmsg(text: string, timeUs: number, facility: number, severity: numb
 	const target = new Uint8Array(4096).fill(0xee)
 	const source = bytesOf(`\n${text}\n`)
 	const end = renderProcKmsg(target, 3, cap, facility, severity, timeUs, source, 1, source.length - 1)
-	const size = sizeProcKmsg(cap, facility, severity, timeUs, source, 1, source.length - 1)
+	const size = renderProcKmsg(undefined, 0, cap, facility, severity, timeUs, source, 1, source.length - 1)
 	return size === end - 3 && size < cap
 		? latin1(target.subarray(3, end))
 		: `size ${size}, written ${end - 3}, cap ${cap}`
