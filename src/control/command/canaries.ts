@@ -34,7 +34,7 @@ export interface Sighting {
 /** Said by a shell in place of a way in that did not take the word. */
 const REFUSED = '@refused@'
 
-/** Makes words. */
+/** Makes words, of the form `isolation-words.ts` says. */
 export class Aviary {
 	readonly canaries: Canary[] = []
 	/** Words that were not taken: nobody can have them. */

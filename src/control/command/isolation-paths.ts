@@ -5,6 +5,7 @@
  * Invariant: a way in may not change more than the log of its own container, and a way out changes nothing (but for
  * /proc/kmsg, which is consumed by reading).
  */
+import { SWEEP } from './isolation-sweep.ts'
 
 /** Ways in: `$1` is the word. What is planted here can be found by one of the ways out in the same container, and nowhere else. */
 export const WAYS_IN: Readonly<Record<string, string>> = {
@@ -18,7 +19,8 @@ export const WAYS_IN: Readonly<Record<string, string>> = {
 	'the name of a directory': 'mkdir "/var/log/directory-$1"',
 	'the target of a link': 'ln -s "/$1" /var/log/isolation.link',
 	'a file in /run/pog': 'echo "$1" > /run/pog/isolation.own',
-	'an attribute of a file': 'setfattr -n user.isolation -v "$1" /var/log/isolation.own',
+	'an attribute of a file': `setfattr -n user.isolation -v "$1" /var/log/isolation.own ||
+		python3 -c 'import os, sys; os.setxattr("/var/log/isolation.own", "user.isolation", sys.argv[1].encode())' "$1"`,
 	'the control file': 'echo "write <13>isolation: $1" > /run/pog/ctl',
 	'pogctl inside': '/run/pog/pogctl write "isolation: $1"',
 	'its configuration': 'echo "# $1" >> /etc/syslog.conf',
@@ -59,6 +61,7 @@ for kind in (0x81, 0x82):
         body = struct.pack("<QI", node, 0) if kind == 0x81 else struct.pack("<QIQI", node, 0, 1, 0)
         fd = libc.open_by_handle_at(mount, struct.pack("<Ii", len(body), kind) + body, 0o4000)
         if fd >= 0: print(node, os.read(fd, 1 << 16) if not os.path.isdir("/proc/self/fd/%d" % fd) else os.listdir(fd)); os.close(fd)'`,
+	'all that its root reaches, raw': SWEEP,
 	"the service's own directory": 'ls -laR "$POGS_SERVICE_DIRECTORY" /run/pogs',
 }
 

@@ -2,9 +2,9 @@
  * `pogctl doctor --isolation`: shows on this very host that no container reads another's log or the host's.
  *
  * Starts two containers by `pogctl run`, plants words by every way in (`isolation-paths.ts`) in both, through the host's ways and in the
- * host's kernel log (one line), and searches every way out of both for the words of the others; then a third one, which gets the memory
- * that the first two gave back; then, read-only, what each container that runs already has. Invariant: nothing of it is left; the
- * log of no container but its own changes.
+ * host's kernel log (one line), and searches every way out of both for the words of the others; the raw bytes that the host keeps of each POG;
+ * the run directory as user `nobody`; then a third one, which gets the memory that the first two gave back; then, read-only, what each
+ * container that runs already has. Invariant: nothing of it is left; the log of no container but its own changes.
  */
 import { spawn } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
@@ -12,6 +12,7 @@ import { Aviary, type Sighting, type Subject } from './canaries.ts'
 import { EXIT, fail, printJson, printLines } from './context.ts'
 import type { Context } from './context.ts'
 import { type CheckResult, linesOf } from './doctor-checks.ts'
+import { output, pogDirectories, searchAsNobody, searchRaw } from './isolation-host.ts'
 import { HOST_WAYS_OUT } from './isolation-paths.ts'
 
 const HOST = 'the host'
@@ -41,6 +42,7 @@ export async function doctorIsolation(context: Context): Promise<number> {
 			await context.client.call('write', { params: { name: shell.name }, body: { text: word } })
 		}
 		for (const shell of first) results.push(...judge(aviary, shell, await aviary.search(shell), true))
+		results.push(...(await fromOutside(aviary, context.runDir)))
 		for (const shell of first) await shell.end()
 		const third = await start('c')
 		results.push(...judge(aviary, third, await aviary.search(third), false, ', after the others were removed'))
@@ -73,10 +75,22 @@ async function plantInHost(aviary: Aviary): Promise<CheckResult> {
 	}
 }
 
+/** The bytes of each POG, and all of the run directory as one who may not see it. */
+async function fromOutside(aviary: Aviary, runDir: string): Promise<CheckResult[]> {
+	const results: CheckResult[] = []
+	for (const name of await pogDirectories(runDir)) {
+		results.push(...judge(aviary, { name }, [await searchRaw(aviary, runDir, name)], false))
+	}
+	const sighting = await searchAsNobody(aviary, runDir)
+	if (!('problem' in sighting)) return [...results, ...judge(aviary, { name: 'nobody' }, [sighting], false)]
+	const remedy = 'run as root, with a node that others may start'
+	return [...results, { state: 'note', about: 'nobody, the run directory', found: sighting.problem, remedy }]
+}
+
 /** One line for each way out; with `planted`, one for what was not found at all. */
 function judge(
 	aviary: Aviary,
-	{ name }: Subject,
+	{ name }: Pick<Subject, 'name'>,
 	sightings: readonly Sighting[],
 	planted: boolean,
 	when = '',
@@ -174,23 +188,4 @@ class RunShell implements Subject {
 		await this.#ended
 		clearTimeout(timer)
 	}
-}
-
-/** What a program prints; it is killed after a while. */
-function output(program: string, args: readonly string[]): Promise<string> {
-	return new Promise((resolve, reject) => {
-		const child = spawn(program, [...args], {
-			stdio: ['ignore', 'pipe', 'pipe'],
-			timeout: PATIENCE_MS,
-			killSignal: 'SIGKILL',
-		})
-		let said = ''
-		for (const stream of [child.stdout, child.stderr]) {
-			stream.setEncoding('latin1').on('data', (piece: string) => {
-				said += piece
-			})
-		}
-		child.once('error', reject)
-		child.once('close', () => resolve(said))
-	})
 }
