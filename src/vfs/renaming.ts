@@ -94,14 +94,18 @@ export class Renaming {
 		const path = this.#places.viewPath(to, newName)
 		// A hidden one counts: a rule writes there.
 		if (this.#places.view(to, newName)?.live || !path.startsWith('var/log/')) return -EXDEV
-		if (this.#apps.exists(to, newName)) {
-			if ((flags & RENAME_NOREPLACE) !== 0) return -EEXIST
+		const replaces = this.#apps.exists(to, newName)
+		if (replaces && (flags & RENAME_NOREPLACE) !== 0) return -EEXIST
+		// Before anything is removed for it: a refusal changes nothing.
+		if (view.live && !this.#pog.views.hasRoom) {
+			this.#pog.ledger.deny('views')
+			return -ENOSPC
+		}
+		if (replaces) {
 			const removed = this.#apps.remove(to, newName, false)
 			if (removed < 0) return removed
 		}
-		if (this.#pog.views.rename(view, path)) return 0
-		this.#pog.ledger.deny('views')
-		return -ENOSPC
+		return this.#pog.views.rename(view, path) ? 0 : -EXDEV
 	}
 
 	#ontoView(target: View, from: AppNode, name: string, to: AppNode, newName: string, flags: number): number {

@@ -80,6 +80,16 @@ Features
 	t.like(JSON.parse(serviceJson.stdout), { version: '0.1.0', restarts: 1, engine: { pid: 4242 } })
 })
 
+test('show says which calls were denied, and nothing where none was', async t => {
+	const running = await start(t)
+	fill(running)
+	const before = await pogctl(running, 'show web')
+	t.notRegex(before.stdout, /^Denied/m)
+	Object.assign(running.double.pogs.get('web')?.denied ?? {}, { files: 3, views: 1 })
+	const { stdout } = await pogctl(running, 'show web')
+	t.regex(stdout, /^Denied\n {2}REASON +COUNT +MEANING\n {2}files +3 +opens beyond .*\n {2}views +1 +.*\nViews$/m)
+})
+
 test('create, rm, clear, resize and write do what they say', async t => {
 	const running = await start(t)
 	const made = await pogctl(running, 'create db --ring 1m --container c1 --conf - --owner 1000', '*.* /x\n')

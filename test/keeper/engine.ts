@@ -41,6 +41,7 @@ const WORDS: Readonly<Record<string, (argument: string) => void>> = {
 	keep,
 	forget: name => say(`FDSTOREREMOVE=1\nFDNAME=${name}`),
 	exit: code => process.exit(Number(code)),
+	stop,
 	// In one turn: the keeper must read what was said before it looks at the death.
 	keepAndDie: name => {
 		keep(name)

@@ -2,7 +2,9 @@
 import { spawn } from 'node:child_process'
 import {
 	existsSync,
+	fstatSync,
 	mkdtempSync,
+	openSync,
 	readdirSync,
 	readFileSync,
 	renameSync,
@@ -14,7 +16,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
-import { Keeper } from '../../src/keeper/keeper.ts'
+import { Keeper, type KeeperOptions } from '../../src/keeper/keeper.ts'
+import { close } from '../../src/sys/io.ts'
+import { bindNotifySocket, NotifyMessages } from '../../src/sys/notify-socket.ts'
 
 const ENGINE = new URL('engine.ts', import.meta.url).pathname
 const SYS = new URL('../../src/sys/notify-socket.ts', import.meta.url).href
@@ -34,14 +38,15 @@ class Kept {
 	readonly keeper: Keeper
 	readonly ended: Promise<number>
 
-	constructor(t: ExecutionContext, watchdogUs = 20_000_000) {
+	constructor(t: ExecutionContext, more: Partial<KeeperOptions> = {}) {
 		const tsx = process.execArgv.length > 0 ? process.execArgv : [`--import=${import.meta.resolve('tsx')}`]
 		this.keeper = new Keeper({
 			command: () => [process.execPath, ...tsx, ENGINE, this.directory],
 			environment: process.env,
 			directory: this.directory,
-			watchdogUs,
+			watchdogUs: 20_000_000,
 			log: (level, message) => this.said.push(`${level} ${message}`),
+			...more,
 		})
 		this.ended = this.keeper.run()
 		t.teardown(async () => {
@@ -126,7 +131,7 @@ new N().send(fd, 'FDSTORE=1\\nFDNAME=foreign', 2); new N().send(fd, 'STOPPING=1'
 })
 
 test('an engine that says nothing is killed, and followed by another', async t => {
-	const kept = new Kept(t, 1_500_000)
+	const kept = new Kept(t, { watchdogUs: 1_500_000 })
 	const first = await kept.start(1)
 	await kept.say('keep a', 'hang')
 	const second = await kept.start(2)
@@ -212,4 +217,75 @@ test('asked to stop while no engine runs, it starts one that gives back what is 
 	kept.keeper.stop('SIGTERM')
 	t.is(await kept.ended, 0)
 	t.deepEqual(kept.starts().at(-1)?.names, ['a'])
+})
+
+test('who keeps the keeper has a copy of what is kept, and the next keeper begins with it', async t => {
+	const directory = mkdtempSync(join(tmpdir(), 'pogs-above-test-'))
+	t.teardown(() => rmSync(directory, { recursive: true, force: true }))
+	const path = join(directory, 'notify')
+	const socketFd = bindNotifySocket(path)
+	t.teardown(() => close(socketFd))
+	const messages = new NotifyMessages()
+	const copies = new Map<string, number>()
+	let said = ''
+	const hear = (): void => {
+		for (;;) {
+			const message = messages.receive(socketFd)
+			if (typeof message === 'number') return
+			said += `${message.text}\n`
+			const [fd] = message.descriptors
+			if (fd !== undefined) copies.set(/FDNAME=(.*)/.exec(message.text)?.[1] ?? '', fd)
+		}
+	}
+	// A socket holds a few messages only, and who sends more waits.
+	const hearing = setInterval(hear, 10)
+	t.teardown(() => clearInterval(hearing))
+	const kept = new Kept(t, { notifySocket: path, aliveEveryUs: 300_000 })
+	const first = await kept.start(1)
+	await kept.say('keep a', 'keep b', 'forget b')
+	await until(() => said.includes('FDSTOREREMOVE') || undefined)
+	t.regex(
+		said,
+		/^READY=1\n[^]*FDSTORE=1\nFDNAME=a\nFDPOLL=0\n[^]*FDSTORE=1\nFDNAME=b\n[^]*FDSTOREREMOVE=1\nFDNAME=b\n/m,
+	)
+	t.regex(said, /^WATCHDOG=1$/m)
+	t.is(fstatSync(copies.get('a') ?? -1).ino, kept.inode('a'))
+	// It is ready once, however often the engine is.
+	process.kill(first.pid, 'SIGKILL')
+	await kept.start(2)
+	await kept.say('keep c')
+	await until(() => copies.has('c') || undefined)
+	t.is(said.match(/READY=1/g)?.length, 1)
+	kept.keeper.stop('SIGTERM')
+	await kept.ended
+	hear()
+	t.regex(said, /^STOPPING=1$/m)
+
+	const inode = kept.inode('a')
+	const next = new Kept(t, { inherited: new Map([['a', copies.get('a') ?? -1]]) })
+	t.like(await next.start(1), { names: ['a'], inodes: [inode] })
+	for (const [name, fd] of copies) if (name !== 'a') close(fd)
+})
+
+test('one that inherited something goes on when its first engine dies before it is ready; another gives up', async t => {
+	const fd = openSync('/dev/null', 'r')
+	const heir = new Kept(t, { inherited: new Map([['a', fd]]) })
+	writeFileSync(join(heir.directory, 'die'), '')
+	await until(() => heir.said.find(line => line.includes('starting it again')))
+	rmSync(join(heir.directory, 'die'))
+	t.deepEqual((await heir.start(1)).names, ['a'])
+	const none = new Kept(t)
+	writeFileSync(join(none.directory, 'die'), '')
+	t.is(await none.ended, 7)
+})
+
+test('one that stands by takes nothing of an engine that stops by itself with it', async t => {
+	const kept = new Kept(t)
+	await kept.start(1)
+	await kept.say('standby 1')
+	const standby = await kept.standby()
+	await kept.say('stop')
+	t.is(await kept.ended, 0)
+	await until(() => (isAlive(standby) ? undefined : true))
+	t.is(kept.starts().length, 1)
 })

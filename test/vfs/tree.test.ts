@@ -2,20 +2,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import test from 'ava'
 import fc from 'fast-check'
-import {
-	EBADF,
-	EBUSY,
-	EEXIST,
-	EINVAL,
-	ENFILE,
-	ENOENT,
-	ENOMEM,
-	ENOTDIR,
-	EOPNOTSUPP,
-	EPERM,
-	EROFS,
-	EXDEV,
-} from '../../src/lib/errno.ts'
+import { EBADF, EBUSY, EEXIST, EINVAL, ENOENT, EOPNOTSUPP, EPERM, EROFS, EXDEV } from '../../src/lib/errno.ts'
 import {
 	CALLER,
 	exists,
@@ -33,8 +20,6 @@ import {
 
 process.env['TZ'] = 'UTC'
 const HEAD = 'Nov 22 10:00:00 box '
-const DEV = '/dev/kmsg'
-const PROC = '/proc/kmsg'
 
 function rename(tree: TestTree, from: string, to: string, flags = 0): number {
 	const [source, target] = [tree.parent(from), tree.parent(to)]
@@ -215,41 +200,6 @@ test('names that the kernel never sends are refused, and long ones too', t => {
 		}
 		t.deepEqual(readdirSync(tree.directory).sort(), ['runpog', 'varlog'])
 		t.deepEqual(readdirSync(`${tree.directory}/varlog`), ['file'])
-	})
-})
-
-test('open files, open directories and what they list are bounded, and a refusal leaves nothing behind', t => {
-	withTree({ limits: { handles: 3, listedEntries: 10 } }, tree => {
-		const handles = [DEV, PROC, '/run/pog/stats'].map(path => tree.open(path))
-		t.deepEqual([tree.open(DEV), tree.open('/var/log/new', O_CREAT | O_WRONLY)], [-ENFILE, -ENFILE])
-		t.false(exists(`${tree.directory}/varlog/new`))
-		for (const handle of handles) tree.tree.release(0, handle)
-		const log = tree.node('/var/log')
-		for (let n = 0; n < 6; n++) tree.put(`/var/log/f${n}`, '')
-		const opened = { handle: 0, openFlags: 0, backingId: 0 }
-		const read = (handle: number): number => tree.tree.readdir(log, handle, 0, { add: () => true })
-		const dirs = [0, 1, 2].map(() => (tree.tree.opendir(log, opened) === 0 ? opened.handle : -1))
-		t.is(tree.tree.opendir(log, opened), -ENFILE)
-		// The container's own files are not kept while a directory is being read; views and the like are.
-		t.deepEqual(dirs.map(read), [0, 0, 0])
-		const runPog = tree.node('/run/pog')
-		t.deepEqual(
-			dirs.map(dir => tree.tree.readdir(runPog, dir, 0, { add: () => true })),
-			[0, -ENOMEM, -ENOMEM],
-		)
-		t.is(read(dirs[0] ?? 0), 0)
-		tree.tree.releasedir(dirs[0] ?? 0)
-		t.is(read(dirs[1] ?? 0), 0)
-		for (const dir of dirs) tree.tree.releasedir(dir)
-		const file = tree.node('/var/log/f0')
-		t.is(tree.tree.opendir(file, opened), 0)
-		t.is(tree.tree.readdir(file, opened.handle, 0, { add: () => true }), -ENOTDIR)
-		tree.tree.releasedir(opened.handle)
-		t.regex(tree.cat('/run/pog/stats'), /denied_files 2\ndenied_directories 1\ndenied_listings 2\ndenied_reads 0\n/)
-		t.regex(tree.cat('/run/pog/status'), /^denied, files: 2 \(opens beyond .* \(ENFILE\)\)$/m)
-		t.is(tree.tree.opendir(tree.node('/var/log/all'), opened), -ENOTDIR)
-		t.is(tree.tree.opendir(tree.node(DEV), opened), -ENOTDIR)
-		t.is(tree.tree.opendir(12_345, opened), -ENOENT)
 	})
 })
 

@@ -28,6 +28,8 @@ export interface DoctorContext {
 	/** The service; undefined when none answers. */
 	readonly service: ServiceInfo | undefined
 	readonly pogs: readonly PogInfo[]
+	/** Where the host's files are looked for: nothing for the host itself. */
+	readonly root: string
 }
 
 type Check = (context: DoctorContext) => Promise<CheckResult | CheckResult[]>
@@ -56,8 +58,8 @@ const NO_RESEND = note(
 
 /** In the order they are told: the kernel, the service, programs, engines. */
 export const CHECKS: readonly Check[] = [
-	async () => {
-		const release = (await text('/proc/sys/kernel/osrelease')).trim()
+	async ({ root }) => {
+		const release = (await text(`${root}/proc/sys/kernel/osrelease`)).trim()
 		const [major = 0, minor = 0] = release.split('.').map(Number)
 		if (major > 6 || (major === 6 && minor >= 9)) return ok('kernel', release)
 		if (major > 5 || (major === 5 && minor >= 2))
@@ -68,12 +70,12 @@ export const CHECKS: readonly Check[] = [
 			)
 		return missing('kernel', release, 'Linux 5.2 or later is needed (mounts by file descriptor)')
 	},
-	async () => {
-		const readable = await access('/dev/fuse', constants.R_OK | constants.W_OK).then(
+	async ({ root }) => {
+		const readable = await access(`${root}/dev/fuse`, constants.R_OK | constants.W_OK).then(
 			() => true,
 			() => false,
 		)
-		const known = /\bfuse$/m.test(await text('/proc/filesystems'))
+		const known = /\bfuse$/m.test(await text(`${root}/proc/filesystems`))
 		if (readable && known) return ok('FUSE', '/dev/fuse')
 		return missing(
 			'FUSE',
@@ -81,13 +83,13 @@ export const CHECKS: readonly Check[] = [
 			'modprobe fuse; run pogshim as root',
 		)
 	},
-	async () => {
-		const most = Number(await text('/proc/sys/user/max_user_namespaces'))
+	async ({ root }) => {
+		const most = Number(await text(`${root}/proc/sys/user/max_user_namespaces`))
 		if (most > 0) return ok('user namespaces', `up to ${most}`)
 		return note('user namespaces', 'none allowed', 'sysctl user.max_user_namespaces=10000, for rootless containers')
 	},
-	async () => {
-		if (/\buser_notif\b/.test(await text('/proc/sys/kernel/seccomp/actions_avail')))
+	async ({ root }) => {
+		if (/\buser_notif\b/.test(await text(`${root}/proc/sys/kernel/seccomp/actions_avail`)))
 			return ok('seccomp', 'user notification')
 		return note(
 			'seccomp',
@@ -95,16 +97,16 @@ export const CHECKS: readonly Check[] = [
 			'Linux 5.0 or later answers syslog(2) from the POG; without, it is refused',
 		)
 	},
-	async () => {
-		if ((await text('/proc/sys/kernel/dmesg_restrict')).trim() === '1') return ok('kernel.dmesg_restrict', '1')
+	async ({ root }) => {
+		if ((await text(`${root}/proc/sys/kernel/dmesg_restrict`)).trim() === '1') return ok('kernel.dmesg_restrict', '1')
 		return note(
 			'kernel.dmesg_restrict',
 			'0: a container without a POG reads the host log by syslog(2)',
 			'sysctl kernel.dmesg_restrict=1',
 		)
 	},
-	async () => {
-		const length = Number(await text('/proc/sys/net/unix/max_dgram_qlen'))
+	async ({ root }) => {
+		const length = Number(await text(`${root}/proc/sys/net/unix/max_dgram_qlen`))
 		if (length >= 64) return ok('net.unix.max_dgram_qlen', String(length))
 		return note(
 			'net.unix.max_dgram_qlen',
@@ -112,10 +114,10 @@ export const CHECKS: readonly Check[] = [
 			'sysctl net.unix.max_dgram_qlen=512',
 		)
 	},
-	async () => {
-		const groups = await text('/proc/self/cgroup')
+	async ({ root }) => {
+		const groups = await text(`${root}/proc/self/cgroup`)
 		if (/^\d+:([^:]*,)?memory(,[^:]*)?:/m.test(groups)) return ok('memory cgroup', 'version 1')
-		const controllers = await text('/sys/fs/cgroup/cgroup.controllers')
+		const controllers = await text(`${root}/sys/fs/cgroup/cgroup.controllers`)
 		if (/\bmemory\b/.test(controllers)) return ok('memory cgroup', 'version 2')
 		return note(
 			'memory cgroup',
@@ -123,12 +125,12 @@ export const CHECKS: readonly Check[] = [
 			'without it nobody but the host pays for the memory of a log (boot with cgroup_enable=memory)',
 		)
 	},
-	async () => {
+	async ({ root }) => {
 		// runc and crun, as container engines, speak to cgroups of one kind; crun refuses a v1 tree that lacks a controller.
-		const controllers = (await text('/proc/cgroups')).split('\n').filter(line => /^hugetlb\s.*\s1$/.test(line))
-		const hybrid = await isThere('/sys/fs/cgroup/unified')
-		if (!hybrid || controllers.length === 0 || (await isThere('/sys/fs/cgroup/hugetlb'))) return []
-		if (findProgram('crun') === undefined) return []
+		const controllers = (await text(`${root}/proc/cgroups`)).split('\n').filter(line => /^hugetlb\s.*\s1$/.test(line))
+		const hybrid = await isThere(`${root}/sys/fs/cgroup/unified`)
+		if (!hybrid || controllers.length === 0 || (await isThere(`${root}/sys/fs/cgroup/hugetlb`))) return []
+		if (findProgram('crun', root) === undefined) return []
 		return note(
 			'crun',
 			'it refuses a hybrid cgroup tree without hugetlb',
@@ -162,22 +164,22 @@ export const CHECKS: readonly Check[] = [
 			const { found, remedy } = HOST_SYSLOG_WORDS[hostSyslog]
 			return [{ state: 'leak', about: name, found: `syslog(2) ${found}`, remedy }]
 		}),
-	async () =>
+	async ({ root }) =>
 		PROGRAMS.map(([program, use, source, needed]) => {
-			const path = findProgram(program)
+			const path = findProgram(program, root)
 			if (path !== undefined) return ok(program, path)
 			return (needed ? missing : note)(program, `not found; ${use}`, `install ${source}`)
 		}),
-	async () => {
-		const runtimes = ['runc', 'crun'].filter(name => findProgram(name) !== undefined)
+	async ({ root }) => {
+		const runtimes = ['runc', 'crun'].filter(name => findProgram(name, root) !== undefined)
 		if (runtimes.length > 0) return ok('OCI runtime', runtimes.join(', '))
 		return note('OCI runtime', 'neither runc nor crun', 'install runc or crun; pogctl run needs none')
 	},
-	async () => {
+	async ({ root }) => {
 		const told: CheckResult[] = []
 		for (const [name, engine] of Object.entries(ENGINES)) {
-			if (name === 'hooks' || name === 'cdi' || findProgram(engine.program) === undefined) continue
-			const texts = await Promise.all(engine.files.map(file => text(file.path)))
+			if (name === 'hooks' || name === 'cdi' || findProgram(engine.program, root) === undefined) continue
+			const texts = await Promise.all(engine.files.map(file => text(`${root}${file.path}`)))
 			if (texts.every(content => content.includes('pogs'))) told.push(ok(name, 'gives its containers POGs'))
 			else told.push(note(name, 'its containers share a log or have none', `pogctl install ${name}`))
 		}

@@ -13,7 +13,7 @@ export async function doctor(context: Context): Promise<number> {
 	const listed = await context.client.call('list', {})
 	const pogs = 'failure' in listed ? [] : listed.value
 	const results: CheckResult[] = []
-	for (const check of CHECKS) results.push(...[await check({ runDir: context.runDir, service, pogs })].flat())
+	for (const check of CHECKS) results.push(...[await check({ runDir: context.runDir, service, pogs, root: '' })].flat())
 	if (context.json) await printJson(context, results)
 	else await printLines(context, linesOf(results))
 	return results.some(({ state }) => state === 'missing' || state === 'leak') ? EXIT.failed : EXIT.ok

@@ -106,10 +106,10 @@ function wrote({ path, before, after }: FileChange, direction: 'add' | 'remove')
 }
 
 /** Is the program in PATH, or where root's programs are? */
-export function findProgram(name: string): string | undefined {
+export function findProgram(name: string, root = ''): string | undefined {
 	const directories = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin']
 	return directories
-		.map(directory => join(directory, name))
+		.map(directory => join(root, directory, name))
 		.find(path => {
 			try {
 				accessSync(path, constants.X_OK)
