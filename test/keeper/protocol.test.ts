@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { Backoff } from '../../src/keeper/backoff.ts'
 import { Descriptors } from '../../src/keeper/descriptors.ts'
 import { parseNotification } from '../../src/keeper/notification.ts'
+import { batches } from '../../src/keeper/standby.ts'
 
 test('the words of sd_notify are read, and what is none of them is not', t => {
 	const parse = parseNotification
@@ -84,4 +85,24 @@ test('an engine that dies now and then is started at once; one that dies again a
 	for (let i = 0; i < 100; i++) t.is(backoff.wait(150), 0)
 	for (let i = 0; i < 4; i++) backoff.wait(10)
 	t.true(backoff.wait(50) > 0)
+})
+
+test('what is kept is handed over in messages that the kernel takes: of descriptors, and of bytes of names', t => {
+	const held = (count: number, bytes: number): { name: string; fd: number }[] =>
+		Array.from({ length: count }, (_, fd) => ({ name: 'n'.repeat(bytes), fd }))
+	for (const [count, bytes] of [
+		[0, 1],
+		[250, 1],
+		[251, 1],
+		[1000, 3],
+		[100, 255],
+		[17, 240],
+	] as const) {
+		const all = batches(held(count, bytes))
+		t.deepEqual(all.flat(), held(count, bytes))
+		for (const some of all) {
+			t.true(some.length > 0 && some.length <= 250)
+			t.true(`LISTEN_FDNAMES=${some.map(({ name }) => name).join(':')}`.length <= 4096)
+		}
+	}
 })
