@@ -7,6 +7,7 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Case } from '../harness/case.ts'
+import { warmedUp } from '../harness/resident.ts'
 import { Service } from '../harness/service.ts'
 import { summarise } from '../harness/statistics.ts'
 
@@ -56,6 +57,7 @@ export const memory: Case = {
 	run: async bench => {
 		const service = await Service.start(bench.server)
 		try {
+			await warmedUp(service)
 			const empty = await settled(service)
 			const processes = (await service.processes()).length
 			bench.say(`${POGS} POGs`)

@@ -42,6 +42,9 @@ import { Account } from './turns.ts'
 const LAST_TURNS = 16
 const LAST_UNITS = 64
 
+/** Messages that are taken before a look at a view: those of a flood would hold up the answer. */
+const LOOK_UNITS = 32
+
 export class ServedPog {
 	readonly pog: Pog
 	readonly link: Link
@@ -123,6 +126,9 @@ export class ServedPog {
 		if (request.revive && !request.resume) pog.forgetConnection()
 		const devLog = new DevLog(request.logFd, pog, context.staging)
 		if (request.revive) devLog.recover()
+		// Who logs and then looks finds it: also where we come to the question before the message.
+		const take = (): void => void devLog.receive(LOOK_UNITS)
+		pog.onLook = () => pog.journal.aside(take)
 		const backing: Backing = { calls: context.calls, root: request.storeFd, scratch: context.scratch }
 		let served: ServedPog | null = null
 		const tree = new PogTree(pog, {
@@ -229,6 +235,7 @@ export class ServedPog {
 		if (this.#retired) return
 		this.#retired = true
 		this.#takeLast()
+		this.pog.onLook = () => {}
 		this.chores.finish()
 		this.syslog.closeAll()
 		this.link.close()

@@ -90,6 +90,8 @@ export class Pog {
 	readonly createdUs: number
 	policy: PogPolicy
 	ring: Ring
+	/** Called before somebody looks at a view's end: takes what lies in the socket of /dev/log. */
+	onLook: () => void = () => {}
 	/** Called after each record that /dev/kmsg shows. */
 	readonly onKmsg: (() => void)[] = []
 	/** What /proc/sys/kernel says about the kernel log. */

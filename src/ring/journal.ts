@@ -80,6 +80,14 @@ export class Journal {
 		this.#floats[STATE.request] = 0
 	}
 
+	/** Does what is not the current request's, which has changed nothing yet: it would be taken back with it. */
+	aside(work: () => void): void {
+		const request = this.current
+		if (request !== 0) this.end()
+		work()
+		if (request !== 0) this.begin(request)
+	}
+
 	/** The request that the engine before this one died with; 0 for none. */
 	get left(): number {
 		return this.#left

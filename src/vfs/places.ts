@@ -84,7 +84,8 @@ export class Places {
 		return isViewNode(node) ? this.#pog.views.byId(viewIdOf(node)) : undefined
 	}
 
-	lookup(parent: NodeId, name: string, entry: Entry): number {
+	/** `onView`: called before a view is looked at. */
+	lookup(parent: NodeId, name: string, entry: Entry, onView: () => void = () => {}): number {
 		entry.entryValidMs = 0
 		entry.generation = 0
 		const fixed = fixedChild(parent, name)
@@ -92,6 +93,7 @@ export class Places {
 		const directory = this.directory(parent)
 		if (directory === undefined) return -ENOENT
 		const view = this.view(directory, name)
+		if (view !== undefined) onView()
 		if (view !== undefined && !view.hidden) return this.enterView(view, entry)
 		entry.attrValidMs = APP_ATTR_MS
 		return this.#apps.lookup(directory, name, entry)

@@ -33,7 +33,7 @@ import { ConfDraft, type DraftStore } from './conf-file.ts'
 import type { PogActions } from './ctl-file.ts'
 import { KMSG_SIZE_BYTES } from './kmsg-file.ts'
 import { KmsgReaders } from './kmsg-readers.ts'
-import { appIno, fillFixedAttr, fixedNode, isAppNode, isName, NODE, S_IFDIR } from './nodes.ts'
+import { appIno, fillFixedAttr, fixedNode, isAppNode, isName, isViewNode, NODE, S_IFDIR } from './nodes.ts'
 import { inSteps } from './in-steps.ts'
 import type { AppNode } from './app-nodes.ts'
 import type { OpenFile } from './open-file.ts'
@@ -140,8 +140,12 @@ export class PogTree implements Filesystem {
 	}
 
 	lookup(parent: NodeId, name: string, entry: Entry): number {
+		return this.#lookup(parent, name, entry, this.#pog.onLook)
+	}
+
+	#lookup(parent: NodeId, name: string, entry: Entry, onView?: () => void): number {
 		if (!isName(name)) return -ENOENT
-		const answer = this.#places.lookup(parent, name, entry)
+		const answer = this.#places.lookup(parent, name, entry, onView)
 		return answer === 0 && fixedNode(entry.node) !== undefined ? this.#fixedAttr(entry.node, entry.attr) : answer
 	}
 
@@ -150,6 +154,11 @@ export class PogTree implements Filesystem {
 	}
 
 	getattr(node: NodeId, handle: HandleId, attr: Attr): number {
+		if (isViewNode(node)) this.#pog.onLook()
+		return this.#attr(node, handle, attr)
+	}
+
+	#attr(node: NodeId, handle: HandleId, attr: Attr): number {
 		const file = handle < 0 ? undefined : this.#handles.get(handle)
 		const fixed = fixedNode(node)
 		if (fixed !== undefined) {
@@ -204,7 +213,7 @@ export class PogTree implements Filesystem {
 		if (node === NODE.syslogConf && file === undefined && (change.valid & FATTR_SIZE) !== 0)
 			return this.#conf.inSteps(this.#cutConf(change.size, attr))
 		const answer = this.#change(node, change, file)
-		return answer < 0 ? answer : Math.min(0, this.getattr(node, -1, attr))
+		return answer < 0 ? answer : Math.min(0, this.#attr(node, -1, attr))
 	}
 
 	#change(node: NodeId, change: AttrChange, file: OpenFile | undefined): number {
@@ -227,7 +236,7 @@ export class PogTree implements Filesystem {
 		const answer = this.#conf.truncate(sizeBytes)
 		if (answer < 0) return answer
 		yield* this.#conf.commit()
-		return Math.min(0, this.getattr(NODE.syslogConf, -1, attr))
+		return Math.min(0, this.#attr(NODE.syslogConf, -1, attr))
 	}
 
 	readlink(node: NodeId, reply: ReadReply): number {
@@ -306,7 +315,7 @@ export class PogTree implements Filesystem {
 		if (fixed !== undefined || view !== undefined) {
 			if ((flags & O_EXCL) !== 0 && view?.hidden !== true) return -EEXIST
 			if (view !== undefined) this.#pog.views.reveal(routeBit(view))
-			const answer = this.lookup(parent, name, entry)
+			const answer = this.#lookup(parent, name, entry)
 			return answer < 0 ? answer : this.open(entry.node, flags, opened, caller)
 		}
 		if (directory === undefined) return -EROFS

@@ -146,6 +146,7 @@ export class ViewFile extends OpenFile {
 	}
 
 	override read(request: ReadRequest, reply: ReadReply): number {
+		if (request.offset + request.sizeBytes > this.seekEnd()) this.#pog.onLook()
 		if (this.cell !== null) this.#pog.journal.reading(request.request, this.cell)
 		const origin = Math.max(this.#base, this.#view.startPosition)
 		if (origin !== this.#origin || request.offset !== this.#expect) {

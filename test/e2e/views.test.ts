@@ -253,3 +253,25 @@ needs('logrotate')('logrotate compresses what it rotated', async t => {
 	t.deepEqual(texts(await pog.out(`zcat ${FILE}.1.gz`)), FIVE.slice(0, 3))
 	t.is((await pog.sh(`cat ${FILE}`)).stdout, '')
 })
+
+needs('python3')('who logs and then looks finds it, however soon', async t => {
+	const pog = await fresh(0)
+	const program = `
+import os, socket
+log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+log.connect('/dev/log')
+log.send(b'<14>app: first')
+file, missed, size = os.open('${FILE}', os.O_RDONLY), [0, 0], 0
+for i in range(3000):
+    log.send(b'<14>app: %d' % i)
+    now = os.stat('${FILE}').st_size
+    if now <= size: missed[0] += 1
+    size = now
+while os.read(file, 65536): pass
+for i in range(3000):
+    log.send(b'<14>app: again %d' % i)
+    if not os.read(file, 65536).endswith(b' again %d\\n' % i): missed[1] += 1
+print(missed)
+`
+	t.is(await pog.out(`python3 -c "$PROGRAM"`, { env: { PROGRAM: program } }), '[0, 0]\n')
+})

@@ -59,6 +59,25 @@ test('a request counts from its record on, or from the moment it is done; before
 	}
 })
 
+test('what is done aside is not taken back with the request that it was done in', t => {
+	for (const stop of [0, 1, 2]) {
+		const ring = newRing(65_536)
+		const journal = new Journal(ring)
+		journal.begin(7)
+		let aside: Ring | undefined
+		journal.aside(() => {
+			append(ring, 50)
+			if (stop === 0) aside = remap(ring)
+		})
+		if (stop === 2) append(ring, 100)
+		const next = aside ?? remap(ring)
+		const found = new Journal(next)
+		found.recover(0)
+		t.is(next.headSeq, 1)
+		t.is(found.known(7), undefined)
+	}
+})
+
 test('what was written down elsewhere makes a request count; with more to follow it is carried out again, and told so', t => {
 	for (const [saved, known, applied] of [
 		[7, true, false],

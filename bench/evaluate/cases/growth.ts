@@ -7,12 +7,12 @@
 import path from 'node:path'
 import { build, isMissing } from '../../harness/build.ts'
 import { run, Server } from '../../harness/process.ts'
+import { residentKb, warmedUp } from '../../harness/resident.ts'
 import { Service } from '../../harness/service.ts'
 import { type Contestant, type Summary, summarise } from '../../harness/statistics.ts'
 import type { Cell, Evaluation, EvaluationCase, Figure, Finding, Point, Series } from '../case.ts'
 import { figure } from '../document.ts'
 import { inTurns, of } from '../paired.ts'
-import { residentKb } from '../resident.ts'
 
 const SMALLEST = 64 * 1024
 const LARGEST = 64 * 1024 * 1024
@@ -179,6 +179,7 @@ const byPogs = async (bed: Bed, crowd: Bed, say: Evaluation['say']): Promise<Lin
 	const memory: Point[] = []
 	let there = 0
 	let before = { pogs: 0, kb: Number.NaN }
+	await warmedUp(crowd.service)
 	for (const pogs of bed.quick ? [1, 8] : powers(1, 1024, 4)) {
 		say(`${pogs} POGs`)
 		const took: number[] = []

@@ -8,12 +8,12 @@ import path from 'node:path'
 import { memory } from '../../cases/memory.ts'
 import { start } from '../../cases/start.ts'
 import type { Bench } from '../../harness/case.ts'
+import { residentKb, warmedUp } from '../../harness/resident.ts'
 import { Service } from '../../harness/service.ts'
 import { type Summary, summarise } from '../../harness/statistics.ts'
 import { Bundles } from '../bundles.ts'
 import type { Cell, Evaluation, EvaluationCase, Finding, Outcome } from '../case.ts'
 import { figure } from '../document.ts'
-import { residentKb } from '../resident.ts'
 import { busyboxRoot } from '../roots.ts'
 
 const TARGET_MS = 5
@@ -44,6 +44,7 @@ const inContainers = async (
 	for (let at = 0; at < count / 4; at++)
 		await bundles.start({ name: `first-${at}`, root, args: ['/bin/sleep', '1000'], pogs: true })
 	await bundles.stop()
+	await warmedUp(service)
 	const before = await residentKb(service)
 	const cgroups: Record<'with' | 'without', number[]> = { with: [], without: [] }
 	for (let at = 0; at < count; at++)
