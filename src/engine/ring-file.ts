@@ -23,7 +23,7 @@ import { RingMove } from '../ring/resize.ts'
 import { isAsLeft, salvage } from '../ring/salvage.ts'
 import { Ring, type RingMemory } from '../ring/ring.ts'
 import { allocateFile } from '../sys/files.ts'
-import { O_CLOEXEC, O_CREAT, O_RDWR, O_TRUNC, openPath } from '../sys/io.ts'
+import { close, O_CLOEXEC, O_CREAT, O_RDWR, O_TRUNC, openPath } from '../sys/io.ts'
 import { mapFile, mapFileTwice, unmap, unmapPart } from '../sys/memory.ts'
 
 /** Of a file that is allocated, or copied into, at once. */
@@ -56,7 +56,7 @@ function* createMemory(path: string, wishedBytes: number): Steps<RingMemory | nu
 	} finally {
 		// Also when nobody waits for it any more.
 		if (typeof memory === 'number') unlinkSync(path)
-		closeSync(fd)
+		close(fd)
 	}
 }
 

@@ -215,6 +215,8 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 		close(lock)
 		return opened
 	}
+	// Before the first request: there may be POGs from now on, which are not to end with an engine that dies before it is ready.
+	fdStore.notify('X_POGS_SERVES=1')
 	api = opened.value
 	host.bundles.resume()
 	for (const open of [openControl, openSyslogDoor, openLxcDoor]) {

@@ -78,8 +78,8 @@ export class Keeper {
 	#watchdogUs: number
 	#watchdog: NodeJS.Timeout | undefined
 	#restart: NodeJS.Timeout | undefined
-	/** An engine has been ready, one of this keeper's or of one before: its death is none of the user's mistakes. */
-	#wasReady: boolean
+	/** An engine has served somebody, one of this keeper's or of one before: its death is none of the user's mistakes. */
+	#hasServed: boolean
 	#toldAbove = false
 	/** The engine that runs says that it ends as it was asked to. */
 	#engineStops = false
@@ -102,7 +102,7 @@ export class Keeper {
 			start: socketFd => this.#spawn([socketFd], { POGS_STANDBY: String(FIRST_FD) }),
 		})
 		for (const [name, fd] of options.inherited ?? []) this.#descriptors.keep(name, fd)
-		this.#wasReady = this.#descriptors.size > 0
+		this.#hasServed = this.#descriptors.size > 0
 		this.#epoll.add(this.#socketFd, EPOLLIN, 0)
 		this.#epoll.add(this.#wakeFd, EPOLLIN, 1)
 	}
@@ -144,7 +144,7 @@ export class Keeper {
 		}
 		this.#standby.want(false)
 		// One that takes over and is killed by it in the middle would give nothing back: it gets the signal when it is ready.
-		if (!this.#wasReady || this.#readyAtMs !== Number.POSITIVE_INFINITY) this.#engine?.kill(signal)
+		if (!this.#hasServed || this.#readyAtMs !== Number.POSITIVE_INFINITY) this.#engine?.kill(signal)
 		if (!again) this.#arm(STOP_WITHIN_MS, 'did not stop in time')
 	}
 
@@ -159,7 +159,7 @@ export class Keeper {
 				{
 					LISTEN_FDS: String(held.length),
 					LISTEN_FDNAMES: held.map(({ name }) => name).join(':'),
-					...(this.#wasReady ? { POGS_NOTICED_US: String(this.#noticedUs) } : {}),
+					...(this.#hasServed ? { POGS_NOTICED_US: String(this.#noticedUs) } : {}),
 				},
 			)
 		this.#engine = engine
@@ -195,13 +195,15 @@ export class Keeper {
 	#over(engine: ChildProcess, code: number | null, signal: NodeJS.Signals | null): void {
 		if (this.#engine !== engine) return
 		this.#noticedUs = nowUs()
-		if (this.#wasReady) hurryGroup()
+		if (this.#hasServed) hurryGroup()
 		this.#drain()
 		clearTimeout(this.#watchdog)
 		this.#engine = undefined
 		const asked = this.#asked !== undefined || this.#engineStops
 		if (asked && code !== 0 && this.#descriptors.size > 0) this.#options.log('error', LEFT_BEHIND)
-		if (asked || !this.#wasReady) return this.#finish(code ?? EXIT_FAILED)
+		if (!asked && !this.#hasServed && signal !== null)
+			this.#options.log('error', 'the engine was killed before it was ready', { signal })
+		if (asked || !this.#hasServed) return this.#finish(code ?? EXIT_FAILED)
 		this.#again(code, signal)
 	}
 
@@ -290,7 +292,10 @@ export class Keeper {
 			this.#above.say('STOPPING=1')
 			this.#arm(STOP_WITHIN_MS, 'did not stop in time')
 		}
-		if (said.serves) this.#servesAtMs = Math.min(this.#servesAtMs, performance.now())
+		if (said.serves) {
+			this.#servesAtMs = Math.min(this.#servesAtMs, performance.now())
+			this.#hasServed = true
+		}
 		if (said.ready && this.#readyAtMs === Number.POSITIVE_INFINITY) {
 			this.#readyAtMs = performance.now()
 			if (this.#asked !== undefined) this.#engine?.kill(this.#asked)
@@ -302,7 +307,6 @@ export class Keeper {
 	}
 
 	#becomeReady(): void {
-		this.#wasReady = true
 		if (this.#toldAbove) return
 		this.#toldAbove = true
 		this.#above.say('READY=1')

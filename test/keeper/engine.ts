@@ -73,6 +73,13 @@ function standBy(fd: number): [string, number][] {
 }
 
 process.on('SIGTERM', stop)
+for (const last of ['X_POGS_SERVES=1', 'STATUS=loading']) {
+	if (!existsSync(`${directory}/die after ${last}`)) continue
+	rmSync(`${directory}/die after ${last}`)
+	keep('early')
+	say(last)
+	process.kill(process.pid, 'SIGKILL')
+}
 say('READY=1')
 setInterval(() => say('WATCHDOG=1'), 100)
 setInterval(() => {

@@ -38,7 +38,9 @@ class Kept {
 	readonly keeper: Keeper
 	readonly ended: Promise<number>
 
-	constructor(t: ExecutionContext, more: Partial<KeeperOptions> = {}) {
+	/** `dies`: the first engine, after it has said so much. */
+	constructor(t: ExecutionContext, more: Partial<KeeperOptions> = {}, dies?: string) {
+		if (dies !== undefined) writeFileSync(join(this.directory, `die after ${dies}`), '')
 		const tsx = process.execArgv.length > 0 ? process.execArgv : [`--import=${import.meta.resolve('tsx')}`]
 		this.keeper = new Keeper({
 			command: () => [process.execPath, ...tsx, ENGINE, this.directory],
@@ -115,6 +117,18 @@ test('what an engine said in its last instruction counts', async t => {
 	await kept.start(1)
 	await kept.say('keepAndDie last')
 	t.deepEqual((await kept.start(2)).names, ['last'])
+})
+
+test('an engine that has served is followed by another, ready or not', async t => {
+	const kept = new Kept(t, {}, 'X_POGS_SERVES=1')
+	t.deepEqual((await kept.start(2)).names, ['early'])
+})
+
+test('one that was killed before it served anybody is the end, and that is said', async t => {
+	const kept = new Kept(t, {}, 'STATUS=loading')
+	t.is(await kept.ended, 1)
+	t.is(kept.starts().length, 1)
+	t.true(kept.said.includes('error the engine was killed before it was ready'))
 })
 
 test('only the engine is listened to', async t => {
