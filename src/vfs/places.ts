@@ -80,6 +80,15 @@ export class Places {
 		return this.#pog.views.byPath(path)
 	}
 
+	/** `/var/log/mail/mail.err` needs `/var/log/mail`. */
+	makeViewDirectories(): void {
+		for (const view of this.#pog.views.all) {
+			const directory = view.path.replace(/\/[^/]*$/, '')
+			if (directory.startsWith('var/log/'))
+				this.#apps.makeDirectories(this.#apps.varLog, directory.slice('var/log/'.length))
+		}
+	}
+
 	viewOf(node: NodeId): View | undefined {
 		return isViewNode(node) ? this.#pog.views.byId(viewIdOf(node)) : undefined
 	}

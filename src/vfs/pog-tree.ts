@@ -110,8 +110,8 @@ export class PogTree implements Filesystem {
 			inSteps: this.#inSteps,
 			appFile: ino => this.#handles.appFile(ino),
 		})
-		this.#pog.configured.onViews = () => this.#makeViewDirectories()
-		this.#makeViewDirectories()
+		this.#pog.configured.onViews = () => this.#places.makeViewDirectories()
+		this.#places.makeViewDirectories()
 	}
 
 	/** Goes on with the files that an earlier engine had open. After `attach`, before the first request. */
@@ -128,15 +128,6 @@ export class PogTree implements Filesystem {
 	/** Those who poll are to look again: after the requests of an earlier engine were answered. */
 	wakePollers(): void {
 		this.#readers.notifyAll()
-	}
-
-	/** `/var/log/mail/mail.err` needs `/var/log/mail`. */
-	#makeViewDirectories(): void {
-		for (const view of this.#pog.views.all) {
-			const directory = view.path.replace(/\/[^/]*$/, '')
-			if (directory.startsWith('var/log/'))
-				this.#apps.makeDirectories(this.#apps.varLog, directory.slice('var/log/'.length))
-		}
 	}
 
 	lookup(parent: NodeId, name: string, entry: Entry): number {
