@@ -71,7 +71,6 @@ export class Lifecycle {
 		const made = await this.#service.create(spec, [...parts])
 		const entry = this.#service.table.findContainer(spec.containerId)
 		if (entry !== undefined) this.#awaitStart(entry)
-		this.#service.spares?.fill()
 		return made
 	}
 

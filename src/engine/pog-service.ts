@@ -36,7 +36,6 @@ import { removeSavedEngine, removeSavedPog, writeSavedEngine, writeSavedPog } fr
 import { failure, nameTaken, tooLarge, unknownPog } from './refusals.ts'
 import { rateOf, serveRequest } from './serve-request.ts'
 import { forgetDescriptors, prepareStore, releaseMount, releaseStore, type Store } from './store.ts'
-import { type Sizes, StorePool } from './store-pool.ts'
 
 export interface EngineState {
 	readonly runDir: string
@@ -66,15 +65,9 @@ export class EngineService implements PogService {
 	readonly #shard: ShardClient
 	readonly #state: EngineState
 
-	/** Stores that are ready; none where the transport mounts for itself. */
-	readonly spares: StorePool | undefined
-
 	constructor(shard: ShardClient, state: EngineState) {
 		this.#shard = shard
 		this.#state = state
-		const { runDir, fdStore, transport, policy, calm } = state
-		const [sizes, newId] = [() => policy.current, () => this.#newId()]
-		if (transport === 'kernel') this.spares = new StorePool({ runDir, fdStore, calm, sizes, newId })
 	}
 
 	get calm(): Calm {
@@ -244,20 +237,15 @@ export class EngineService implements PogService {
 		return { value: this.table.info(entry, answer.value) }
 	}
 
-	/** One that is ready, or a new one. */
-	#store(name: string, sizes: Sizes): { readonly id: number; readonly store: Store } | string {
-		const spare = this.spares?.take(name, sizes)
-		if (spare !== undefined) return spare
+	#store(
+		name: string,
+		sizes: { readonly ringBytes: number; readonly quotaBytes: number },
+	): { readonly id: number; readonly store: Store } | string {
 		const { runDir, transport, fdStore } = this.#state
-		const id = this.#newId()
-		const store = prepareStore(runDir, name, sizes.ringBytes, sizes.quotaBytes, transport, { fdStore, id })
-		return typeof store === 'string' ? store : { id, store }
-	}
-
-	#newId(): number {
 		const id = this.table.newId()
 		this.saveEngine()
-		return id
+		const store = prepareStore(runDir, name, sizes.ringBytes, sizes.quotaBytes, transport, { fdStore, id })
+		return typeof store === 'string' ? store : { id, store }
 	}
 
 	remove(name: string): Promise<Outcome<null>> {
@@ -383,7 +371,6 @@ export class EngineService implements PogService {
 	/** Gives back everything, at the end of the service. */
 	async close(): Promise<void> {
 		await this.#shard.ask('stop', null)
-		this.spares?.close()
 		for (const entry of this.table.entries) {
 			this.table.remove(entry)
 			releaseStore(this.#state.runDir, entry.name)

@@ -118,11 +118,6 @@ export function adoptStore(runDir: string, name: string, kept: { fuseFd: number;
 	return storeFd < 0 ? `Cannot open ${storePath}: ${errnoName(storeFd)}` : storeAt(runDir, name, { ...kept, storeFd })
 }
 
-/** A store whose directory has been renamed. */
-export function moveStore(runDir: string, name: string, { fuseFd, logFd, storeFd }: Store): Store {
-	return storeAt(runDir, name, { fuseFd, logFd, storeFd })
-}
-
 function storeAt(runDir: string, name: string, fds: Pick<Store, 'fuseFd' | 'logFd' | 'storeFd'>): Store {
 	const directory = storeDirectory(runDir, name)
 	const storePath = `${directory}/store`

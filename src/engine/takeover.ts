@@ -11,7 +11,6 @@ import type { FdStore } from './fd-store.ts'
 import type { EngineService } from './pog-service.ts'
 import type { TableEntry } from './pog-table.ts'
 import type { SavedPog } from './saved-pogs.ts'
-import { isSpare } from './store-pool.ts'
 import { adoptStore, forgetDescriptors, reconnectStore, releaseMount, releaseStore, type Store } from './store.ts'
 import type { Transport } from './transports.ts'
 
@@ -82,11 +81,11 @@ export async function takeOver(
 	}
 
 	const entries = (await Promise.all(revived)).filter(entry => entry !== undefined)
-	// Those that live come first. Of spare stores (`store-pool.ts`) there is nothing to tell.
+	// Those that live come first.
 	for (const { name, saved } of found) {
 		if (saved !== undefined) continue
 		releaseStore(runDir, name)
-		if (!isSpare(name)) removed.push({ name, why: 'it was not whole' })
+		removed.push({ name, why: 'it was not whole' })
 	}
 	return { entries, cutOff, removed }
 }

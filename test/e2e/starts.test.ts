@@ -4,7 +4,7 @@
  * Source of truth: runc(8), what the programs inside print, /proc of the service. Each case is one that leaves something behind, or
  * starts a program without its log, if it is not thought of.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import type { PogInfo } from '../../src/pog/info.ts'
@@ -55,14 +55,6 @@ async function withRuntime(name: string, body: (runtime: Runtime, id: string) =>
 function mountsIn(text: string): string[] {
 	return [...text.matchAll(OWN)].map(match => match[1] ?? '').sort()
 }
-
-/** Ids of the stores that are ready for somebody. */
-function spares(): number[] {
-	const names = readdirSync(join(service.runDir, 'pogs')).filter(name => name.startsWith('.spare-'))
-	return names.map(name => Number(name.replace('.spare-', ''))).sort((a, b) => a - b)
-}
-
-const SPARES = 4
 
 for (const name of RUNTIMES) {
 	const each = needs(BUSYBOX, name)
@@ -164,11 +156,6 @@ needs(BUSYBOX, 'runc')('a container that is gone before its log is made leaves n
 	await withRuntime('runc', async (runtime, id) => {
 		await runtime.write(':')
 		const bundle = runtime.bundle
-		// From the first start on there are spare stores.
-		await runtime.call('run', `${id}-first`)
-		await runtime.write(':')
-		await freed()
-		await until('stores are ready', () => spares().length === SPARES)
 		const before = await footprint(service)
 		// What the wrapper says: in one breath, so that the second comes while the first is being done.
 		const script = `tell() { printf '%s\\n' "$1" >&3; read -r answer <&3; echo "$answer"; }
@@ -193,55 +180,6 @@ needs(BUSYBOX, 'runc')('two containers with one name for their logs: the second 
 		const { code, stderr } = await runtime.call('run', `${id}-second`)
 		t.is(code, 1)
 		t.true(stderr.includes(`The name "same-${id}" is taken`), stderr)
-	})
-})
-
-needs(BUSYBOX, 'runc')('stores are ready before containers come, each is used once, and made up for', async t => {
-	await withRuntime('runc', async (runtime, id) => {
-		await runtime.write('exec sleep 1000')
-		t.is((await runtime.call('run', `${id}-first`, '--detach')).code, 0)
-		await until('stores are ready', () => spares().length === SPARES)
-		const ready = spares()
-		// Another size than most have: the store is made to fit.
-		await runtime.write('exec sleep 1000', config => {
-			config.annotations = { 'pogs.ring': '1m', 'pogs.quota': '2m' }
-		})
-		t.is((await runtime.call('run', id, '--detach')).code, 0)
-		const pog = await pogOf(id)
-		t.is(pog?.id, ready[0])
-		t.is(pog?.ring.sizeBytes, 1024 * 1024)
-		const size = await output('df', ['-B1', '--output=size', join(service.runDir, 'pogs', id, 'store')])
-		const mib = Number(size.split('\n')[1]) / 1024 / 1024
-		t.true(mib > 3 && mib < 8, size)
-		await until('it is made up for', () => spares().length === SPARES)
-		t.false(spares().includes(ready[0] ?? 0))
-	})
-})
-
-needs(BUSYBOX, 'runc')('an engine that is killed leaves no spare stores to the next', async t => {
-	await withRuntime('runc', async (runtime, id) => {
-		await runtime.write(':')
-		t.is((await runtime.call('run', `${id}-first`)).code, 0)
-		await freed()
-		await until('stores are ready', () => spares().length === SPARES)
-		const before = await footprint(service)
-		const { engine, restarts } = await service.describe()
-		process.kill(engine.pid, 'SIGKILL')
-		await until(
-			'another engine serves',
-			async () => (await service.describe().catch(() => undefined))?.restarts === restarts + 1,
-			20_000,
-		)
-		await until('they are gone', () => spares().length === 0)
-		t.notRegex(readFileSync('/proc/self/mountinfo', 'latin1'), new RegExp(`${service.runDir}/pogs/.spare-`))
-		t.notRegex(service.said(), /removed what an earlier service left/)
-		t.is((await runtime.call('run', id)).code, 0)
-		await freed()
-		await until('stores are ready again', () => spares().length === SPARES)
-		await until('nothing more than before is held', async () => {
-			const { descriptors, mounts } = await footprint(service)
-			return descriptors <= before.descriptors && mounts === before.mounts
-		})
 	})
 })
 

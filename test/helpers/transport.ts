@@ -42,17 +42,11 @@ const BEYOND_FUSE_NATIVE: Readonly<Record<string, string>> = {
 			'crun: a container starts with its own log whenever the engine is killed meanwhile',
 		].map(title => [title, 'its mounts end with its process']),
 	),
-	...Object.fromEntries(
-		[
-			'a container that is gone before its log is made leaves none',
-			'stores are ready before containers come, each is used once, and made up for',
-			'an engine that is killed leaves no spare stores to the next',
-		].map(title => [title, 'it mounts for itself when a POG is made: there are no spare stores']),
-	),
 	'the ring is charged to the container it was attached to, of whatever size, and so are its own files':
 		'there is no passthrough: the service writes its own files',
 	'docker: a reader has an OOM kill of its own container within 100 ms, and nobody else has it': WAITS,
 	'in a container its root alone gives commands and reads what is consumed': WAITS,
+	'a container that is gone before its log is made leaves none': 'it mounts for itself when a POG is made',
 	'every difference that is named belongs to a probe': 'the probes are not asked',
 }
 

@@ -3,11 +3,9 @@
  * whole run directory as a user who is nobody, who may see none.
  *
  *     RUN/pogs/NAME/{store/ring,store/*,state,conf-N,...}    one POG's, here NAME's
- *     RUN/pogs/.spare-ID                                      nobody's yet
  *     RUN/{engine.json,starts/,staging*,*.sock,host/}         the service's
  *
- * Invariant: nothing is changed. The FUSE mounts (RUN/pogs/NAME/mnt) are not searched for a POG's bytes: reading /proc/kmsg there consumes;
- * those of spare stores are not even looked at: nobody serves them yet, so that stat(2) would wait.
+ * Invariant: nothing is changed. The FUSE mounts (RUN/pogs/NAME/mnt) are not searched for a POG's bytes: reading /proc/kmsg there consumes.
  */
 import { spawn } from 'node:child_process'
 import type { Aviary, Sighting } from './canaries.ts'
@@ -24,10 +22,10 @@ done | grep -aE "$2"`
 
 /** All paths below `$1`, which is RUN. */
 const PATHS = `find "$1" -path "$1/pogs" -prune -o -print
-for pog in "$1"/pogs "$1"/pogs/* "$1"/pogs/.spare-*; do
+for pog in "$1"/pogs "$1"/pogs/*; do
 	echo "$pog"
 	case $pog in */pogs) continue ;; esac
-	for each in "$pog"/*; do case $each in */.spare-*/mnt) ;; *) find "$each" ;; esac; done
+	find "$pog"/*
 done`
 
 /**
@@ -60,7 +58,7 @@ void (async () => {
 	console.log('refused', refused, 'of', paths.length)
 })()`
 
-/** The POGs' directories by name, the spare ones under their own. */
+/** The POGs' directories by name. */
 export async function pogDirectories(runDir: string): Promise<string[]> {
 	const said = await output('find', [`${runDir}/pogs`, '-mindepth', '1', '-maxdepth', '1', '-print'])
 	return said
