@@ -170,7 +170,9 @@ install: build ## install below PREFIX=/usr/local (DESTDIR= for packagers)
 		install -m 644 "$$file" "$(etcdir)/$${file##*/}.example"; done
 	@install -d $(unitdir)
 	@sed 's#@PREFIX@#$(PREFIX)#' mount/systemd/pogshim.service >$(unitdir)/pogshim.service
-	@echo "installed below $(DESTDIR)$(PREFIX); start the service with: pogshim"
+	@echo 'installed below $(DESTDIR)$(PREFIX); start the service, under systemd:'
+	@echo '    systemctl daemon-reload && systemctl enable --now pogshim'
+	@echo 'and elsewhere: pogshim. "pogctl doctor" says what this machine lacks.'
 
 .PHONY: uninstall
 uninstall: ## remove what install put there (keeps SYSCONFDIR/pogs but for its examples)

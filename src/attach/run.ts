@@ -106,8 +106,9 @@ function start(options: RunOptions, name: string, paths: PogPaths): ChildProcess
 	}
 	const namespaces = ['-m', '-p', '-u', '-i', '-n', '-f', '--kill-child', '--propagation', 'private']
 	const line = ['unshare', ...namespaces, 'sh', '-e', ENTER_SCRIPT, ...options.command]
-	// A pogctl that is killed outright takes its container along.
-	if (findProgram('setpriv')) line.unshift('setpriv', '--pdeathsig', 'KILL')
+	// A pogctl that is killed outright takes its container along; and whoever looks at the first process sees no way to the host's log.
+	if (findProgram('setpriv'))
+		line.unshift('setpriv', '--pdeathsig', 'KILL', '--bounding-set', '-syslog', '--inh-caps', '-syslog')
 	const [program = '', ...argv] = line
 	return spawn(program, argv, { stdio: ['inherit', 'inherit', 'inherit', 'pipe'], env: environment })
 }

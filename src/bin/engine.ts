@@ -5,10 +5,14 @@
 import type { Service } from '../engine/serve.ts'
 import { raiseMainThread } from '../engine/priority.ts'
 import { startShardThread } from '../engine/shard-worker.ts'
+import { LEAVE_SIGNAL } from '../sys/upbringing.ts'
 import { acceptedOptions } from './accepted-options.ts'
 
 const EXIT_FAILED = 1
+/** What containers see has the modes that we give it; a service manager's UMask=, or a careful shell's, is not about that. */
+const UMASK = 0o022
 
+process.umask(UMASK)
 const argv = process.argv.slice(2)
 const standsBy = process.env['POGS_STANDBY'] !== undefined
 const takesOver = standsBy || Number(process.env['LISTEN_FDS'] ?? 0) > 0
@@ -38,6 +42,7 @@ let asked: NodeJS.Signals | undefined
 let stopping = false
 // Before there is anything to give back: a signal in the middle of the start waits for its end.
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, stop)
+process.on(LEAVE_SIGNAL, stop)
 
 const upbringing = await receiveUpbringing(process.env, phases)
 if (standsBy) raiseMainThread()
@@ -69,8 +74,18 @@ function stop(signal: NodeJS.Signals): void {
 	asked ??= signal
 	if (stopping || service === undefined) return
 	stopping = true
+	void end(service, signal)
+}
+
+async function end(running: Service, signal: NodeJS.Signals): Promise<void> {
+	if (signal === LEAVE_SIGNAL) {
+		const why = await running.leave()
+		// `onReplaced` ends the process.
+		if (why === undefined) return
+		log('error', 'cannot leave the logs to the next start: they end', { why })
+	}
 	log('info', 'stopping', { signal })
-	service.stop().then(
+	running.stop().then(
 		() => process.exit(0),
 		(cause: unknown) => {
 			log('error', 'could not stop cleanly', { cause: String(cause) })

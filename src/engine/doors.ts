@@ -2,10 +2,11 @@
  * The service's own doors: the API socket, the host's control file, the sockets for seccomp listeners and for LXC's monitors.
  *
  * Invariant: each is kept by the keeper before somebody can knock, so that who knocks while no engine runs waits instead of being
- * refused.
+ * refused. One whose name is gone, because an engine died while it stopped, is made anew: nobody could find it.
  */
-import { linkSync, mkdirSync, mkdtempSync, rmdirSync, rmSync } from 'node:fs'
+import { existsSync, linkSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmdirSync, rmSync } from 'node:fs'
 import { lxcSocketPath, seccompSocketPath } from '../attach/container-process.ts'
+import { parseMountinfo } from '../attach/mountinfo.ts'
 import { apiSocketPath, socketPathProblem } from '../control/calls.ts'
 import { featuresOf } from '../fuse/negotiate.ts'
 import { errnoName } from '../lib/errno.ts'
@@ -34,9 +35,9 @@ export function openApiSocket({
 	fdStore,
 	group,
 }: DoorKeeping): { fd: number } | { problem: string } {
-	const kept = claim(inherited, 'api')
-	if (kept >= 0) return { fd: kept }
 	const path = apiSocketPath(runDir)
+	const kept = claimSocket('api', path, { inherited, fdStore })
+	if (kept >= 0) return { fd: kept }
 	const workshop = mkdtempSync(`${runDir}/.api-`)
 	const made = `${workshop}/s`
 	try {
@@ -55,8 +56,32 @@ export function openApiSocket({
 	}
 }
 
-export function removeApiSocket(runDir: string): void {
+/** A listening socket of the earlier engine's that has its name still; or -1. */
+export function claimSocket(
+	name: string,
+	path: string,
+	{ inherited, fdStore }: Pick<DoorKeeping, 'inherited' | 'fdStore'>,
+): number {
+	const kept = claim(inherited, name)
+	if (kept < 0 || existsSync(path)) return kept
+	close(kept)
+	fdStore.forget(name)
+	return -1
+}
+
+type Keeping = Pick<DoorKeeping, 'runDir' | 'fdStore'>
+
+/** For good: nobody finds it any more, and whoever knocks already is refused. */
+export function removeApiSocket({ runDir, fdStore }: Keeping): void {
 	rmSync(apiSocketPath(runDir), { force: true })
+	fdStore.forget('api')
+}
+
+/** The same for the others, the control file among them. */
+export function removeOtherDoors({ runDir, fdStore }: Keeping): void {
+	closeControl(runDir)
+	for (const path of [seccompSocketPath(runDir), lxcSocketPath(runDir)]) rmSync(path, { force: true })
+	for (const name of ['host', 'door', 'lxc']) fdStore.forget(name)
 }
 
 /** Listens for containers' seccomp listeners; or what stands against it. Only syslog(2) needs it. */
@@ -65,7 +90,7 @@ export async function openSyslogDoor(
 	shard: ShardClient,
 ): Promise<string | undefined> {
 	const path = seccompSocketPath(runDir)
-	let socketFd = claim(inherited, 'door')
+	let socketFd = claimSocket('door', path, { inherited, fdStore })
 	if (socketFd < 0) {
 		rmSync(path, { force: true })
 		socketFd = listenStream(path)
@@ -76,17 +101,13 @@ export async function openSyslogDoor(
 	return 'error' in served ? served.error : undefined
 }
 
-export function removeSyslogDoor(runDir: string): void {
-	rmSync(seccompSocketPath(runDir), { force: true })
-}
-
 /** Listens for the monitors of LXC containers; or what stands against it. */
 export async function openLxcDoor(
 	{ runDir, inherited, fdStore }: DoorKeeping,
 	shard: ShardClient,
 ): Promise<string | undefined> {
 	const path = lxcSocketPath(runDir)
-	let socketFd = claim(inherited, 'lxc')
+	let socketFd = claimSocket('lxc', path, { inherited, fdStore })
 	if (socketFd < 0) {
 		rmSync(path, { force: true })
 		socketFd = listenPackets(path)
@@ -97,10 +118,6 @@ export async function openLxcDoor(
 	return 'error' in served ? served.error : undefined
 }
 
-export function removeLxcDoor(runDir: string): void {
-	rmSync(lxcSocketPath(runDir), { force: true })
-}
-
 /** Serves the host's control file at `RUN/host`; or what stands against it. Everything but runtimes works without it. */
 export async function openControl(
 	{ runDir, inherited, fdStore }: DoorKeeping,
@@ -108,7 +125,7 @@ export async function openControl(
 ): Promise<string | undefined> {
 	const target = `${runDir}/host`
 	let kept = claim(inherited, 'host')
-	if (kept >= 0 && !sendsAgain(runDir)) {
+	if (kept >= 0 && !(sendsAgain(runDir) && isMounted(runDir, 'host'))) {
 		// Commands that were on their way would wait for ever; so they fail, and come to the new one.
 		close(kept)
 		fdStore.forget('host')
@@ -134,7 +151,13 @@ function sendsAgain(runDir: string): boolean {
 	return negotiated === undefined || featuresOf(negotiated).resend
 }
 
-export function closeControl(runDir: string): void {
+/** Looks at the table alone: who serves a mount must not touch it. */
+function isMounted(runDir: string, name: string): boolean {
+	const target = `${realpathSync(runDir, 'latin1')}/${name}`
+	return parseMountinfo(readFileSync('/proc/self/mountinfo', 'latin1')).some(({ point }) => point === target)
+}
+
+function closeControl(runDir: string): void {
 	const target = `${runDir}/host`
 	while (unmount(target, true) === 0) {}
 	rmSync(`${runDir}/negotiated`, { force: true })

@@ -11,16 +11,7 @@ import { close } from '../sys/io.ts'
 import { lockDirectory } from '../sys/lock.ts'
 import { Calm } from './calm.ts'
 import { ContainerStarts } from './container-starts.ts'
-import {
-	closeControl,
-	openApiSocket,
-	openControl,
-	openLxcDoor,
-	openSyslogDoor,
-	removeApiSocket,
-	removeLxcDoor,
-	removeSyslogDoor,
-} from './doors.ts'
+import { openApiSocket, openControl, openLxcDoor, openSyslogDoor, removeApiSocket, removeOtherDoors } from './doors.ts'
 import type { Upbringing } from '../sys/upbringing.ts'
 import { FdStore } from './fd-store.ts'
 import { groupId, openTo, refusalOf } from './peers.ts'
@@ -63,6 +54,11 @@ export interface ServeOptions {
 export interface Service {
 	/** How many engines took over from one before; 0 for the first. */
 	readonly restarts: number
+	/**
+	 * Suspends everything for an engine of the version that is installed, as `onReplaced` then tells; or why it does not: then
+	 * nothing has changed.
+	 */
+	leave(): Promise<string | undefined>
 	/** Ends the API, gives back every POG, mount and socket. */
 	stop(): Promise<void>
 }
@@ -235,18 +231,20 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 	return {
 		value: {
 			restarts: service.describe().restarts,
+			async leave() {
+				const outcome = await service.upgrade()
+				return 'failure' in outcome ? outcome.failure.message : undefined
+			},
 			async stop() {
 				stopping = true
 				clearInterval(heartbeat)
 				fdStore.notify('STOPPING=1')
 				await opened.value.close()
-				removeApiSocket(runDir)
+				removeApiSocket(keeping)
 				await policy.close()
 				await service.close()
-				closeControl(runDir)
-				removeSyslogDoor(runDir)
+				removeOtherDoors(keeping)
 				for (const name of STAGING) rmSync(`${runDir}/${name}`, { force: true })
-				removeLxcDoor(runDir)
 				kept.remove()
 				close(lock)
 			},

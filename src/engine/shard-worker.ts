@@ -15,6 +15,8 @@ export function startShardThread(): Worker {
 	const options = {
 		stdout: false,
 		stderr: false,
+		// Descriptors come from the kernel's interfaces as well as from Node's: it would warn of each that it has not seen opened.
+		trackUnmanagedFds: false,
 		resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
 	}
 	if (!import.meta.url.endsWith('.ts')) return new Worker(new URL('./shard-thread.js', import.meta.url), options)

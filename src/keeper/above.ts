@@ -18,6 +18,11 @@ export class Above {
 		if (this.#fd >= 0) this.#messages = new NotifyMessages()
 	}
 
+	/** Is there anybody? */
+	get there(): boolean {
+		return this.#fd >= 0
+	}
+
 	/** Hands over a copy of a descriptor. */
 	keep(name: string, fd: number): void {
 		this.say(`FDSTORE=1\nFDNAME=${name}\nFDPOLL=0`, fd)

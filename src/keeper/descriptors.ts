@@ -30,6 +30,11 @@ export class Descriptors {
 		return this.#held.length
 	}
 
+	/** Each name once. */
+	get names(): ReadonlySet<string> {
+		return new Set(this.#held.map(({ name }) => name))
+	}
+
 	/** All of them, the oldest first. */
 	get all(): readonly Held[] {
 		return this.#held

@@ -1,7 +1,7 @@
 /** Starts a keeper in this process, with the signals that end it, and cleans up after keepers that were killed. */
 import { accessSync, constants, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { takeUpbringing } from '../sys/upbringing.ts'
+import { LEAVE_SIGNAL, takeUpbringing } from '../sys/upbringing.ts'
 import { hurry } from './hurry.ts'
 import { Keeper, type KeeperOptions } from './keeper.ts'
 
@@ -38,6 +38,7 @@ export async function keep({ command, log, environment }: KeepOptions): Promise<
 	protectFromOom()
 	hurry()
 	for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => keeper.stop(signal))
+	process.on(LEAVE_SIGNAL, () => keeper.leave())
 	return keeper.run()
 }
 

@@ -12,6 +12,7 @@ import { Epoll, EPOLLIN } from '../sys/epoll.ts'
 import { close, EFD_CLOEXEC, EFD_NONBLOCK, eventfd, write } from '../sys/io.ts'
 import { allocate } from '../sys/memory.ts'
 import { bindNotifySocket, NotifyMessages } from '../sys/notify-socket.ts'
+import { LEAVE_SIGNAL } from '../sys/upbringing.ts'
 import { Above } from './above.ts'
 import { Backoff } from './backoff.ts'
 import { Descriptors } from './descriptors.ts'
@@ -84,6 +85,8 @@ export class Keeper {
 	/** The engine that runs says that it ends as it was asked to. */
 	#engineStops = false
 	#asked: NodeJS.Signals | undefined
+	/** What is kept is for the keeper that is started next, by who keeps us. */
+	#leaves = false
 	#ended = false
 	#finish: (code: number) => void = () => {}
 
@@ -127,9 +130,24 @@ export class Keeper {
 		this.#standby.stop()
 		this.#wake()
 		await listening
+		// An engine that gave back what it had leaves nothing of use: the next one must not take it for its own.
+		if (this.#engineStops && code === 0) for (const name of this.#descriptors.names) this.#above.forget(name)
 		this.#descriptors.closeAll()
 		rmSync(this.#socketDirectory, { recursive: true, force: true })
 		return code
+	}
+
+	/**
+	 * Ends, and leaves what is kept to who keeps us, for the keeper that is started next: the engine ends between two requests. With
+	 * nobody there, or nothing to leave, it stops.
+	 */
+	leave(): void {
+		if (!this.#above.there || !this.#hasServed) return this.stop('SIGTERM')
+		if (this.#ended || this.#asked !== undefined) return
+		this.#leaves = true
+		if (this.#engine !== undefined) return this.stop(LEAVE_SIGNAL)
+		clearTimeout(this.#restart)
+		this.#finish(0)
 	}
 
 	/** Passes a signal that asks for the end on to the engine. */
@@ -159,7 +177,7 @@ export class Keeper {
 				{
 					LISTEN_FDS: String(held.length),
 					LISTEN_FDNAMES: held.map(({ name }) => name).join(':'),
-					...(this.#hasServed ? { POGS_NOTICED_US: String(this.#noticedUs) } : {}),
+					...(this.#noticedUs > 0 ? { POGS_NOTICED_US: String(this.#noticedUs) } : {}),
 				},
 			)
 		this.#engine = engine
@@ -200,7 +218,7 @@ export class Keeper {
 		clearTimeout(this.#watchdog)
 		this.#engine = undefined
 		const asked = this.#asked !== undefined || this.#engineStops
-		if (asked && code !== 0 && this.#descriptors.size > 0) this.#options.log('error', LEFT_BEHIND)
+		if (asked && !this.#leaves && code !== 0 && this.#descriptors.size > 0) this.#options.log('error', LEFT_BEHIND)
 		if (!asked && !this.#hasServed && signal !== null)
 			this.#options.log('error', 'the engine was killed before it was ready', { signal })
 		if (asked || !this.#hasServed) return this.#finish(code ?? EXIT_FAILED)

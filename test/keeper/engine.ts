@@ -1,6 +1,7 @@
 /** Plays the engine for keeper.test.ts: says how it was started, and obeys what is written into its directory, a word a line. */
 import { closeSync, existsSync, fstatSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { connectNotifySocket, NotifyMessages } from '../../src/sys/notify-socket.ts'
+import { LEAVE_SIGNAL } from '../../src/sys/upbringing.ts'
 
 const directory = process.argv[2] ?? ''
 const { env } = process
@@ -80,6 +81,10 @@ for (const last of ['X_POGS_SERVES=1', 'STATUS=loading']) {
 	say(last)
 	process.kill(process.pid, 'SIGKILL')
 }
+process.on(LEAVE_SIGNAL, () => {
+	writeFileSync(`${directory}/left`, '')
+	process.exit(0)
+})
 say('READY=1')
 setInterval(() => say('WATCHDOG=1'), 100)
 setInterval(() => {

@@ -303,3 +303,82 @@ test('one that stands by takes nothing of an engine that stops by itself with it
 	await until(() => (isAlive(standby) ? undefined : true))
 	t.is(kept.starts().length, 1)
 })
+
+/** Plays systemd: what it was told, a message a line of words, and what it keeps then. */
+class Manager {
+	readonly path: string
+	readonly #fd: number
+	readonly #messages = new NotifyMessages()
+	readonly kept = new Map<string, number>()
+	readonly said: string[] = []
+
+	constructor(t: ExecutionContext) {
+		const directory = mkdtempSync(join(tmpdir(), 'pogs-manager-test-'))
+		this.path = join(directory, 'notify')
+		this.#fd = bindNotifySocket(this.path)
+		t.teardown(() => {
+			this.look()
+			for (const fd of [this.#fd, ...this.kept.values()]) close(fd)
+			rmSync(directory, { recursive: true, force: true })
+		})
+	}
+
+	look(): readonly string[] {
+		for (;;) {
+			const message = this.#messages.receive(this.#fd)
+			if (typeof message === 'number') return [...this.kept.keys()]
+			this.said.push(message.text)
+			const name = /^FDNAME=(.*)$/m.exec(message.text)?.[1] ?? ''
+			for (const fd of message.descriptors) this.kept.set(name, fd)
+			if (!message.text.includes('FDSTOREREMOVE=1')) continue
+			close(this.kept.get(name) ?? -1)
+			this.kept.delete(name)
+		}
+	}
+}
+
+test('a keeper that stops leaves nothing with who keeps it: what the engine did not give back neither', async t => {
+	const manager = new Manager(t)
+	const kept = new Kept(t, { notifySocket: manager.path })
+	await kept.start(1)
+	await kept.say('keep a', 'keep b', 'keep b', 'forget a')
+	await until(() => manager.look().join() === 'b' || undefined)
+	kept.keeper.stop('SIGTERM')
+	t.is(await kept.ended, 0)
+	t.deepEqual(manager.look(), [])
+	t.true(manager.said.includes('STOPPING=1'))
+})
+
+test('a keeper that leaves ends, and all that is kept stays with who keeps it; also while no engine runs', async t => {
+	const manager = new Manager(t)
+	const kept = new Kept(t, { notifySocket: manager.path })
+	await kept.start(1)
+	await kept.say('keep a', 'keep b', 'standby 1')
+	const standby = await kept.standby()
+	kept.keeper.leave()
+	t.is(await kept.ended, 0)
+	t.deepEqual(manager.look(), ['a', 'b'])
+	await until(() => (isAlive(standby) ? undefined : true))
+	t.is(kept.starts().length, 1)
+	t.true(existsSync(join(kept.directory, 'left')))
+	t.deepEqual(kept.said, [])
+
+	const other = new Kept(t, { notifySocket: manager.path })
+	await other.start(1)
+	await other.say('keep c')
+	writeFileSync(join(other.directory, 'die'), '')
+	process.kill((await other.start(1)).pid, 'SIGKILL')
+	await until(() => other.said.find(line => line.includes('again and again')))
+	other.keeper.leave()
+	t.is(await other.ended, 0)
+	t.deepEqual(manager.look(), ['a', 'b', 'c'])
+})
+
+test('a keeper that nobody keeps does not leave: it stops', async t => {
+	const kept = new Kept(t)
+	await kept.start(1)
+	await kept.say('keep a')
+	kept.keeper.leave()
+	t.is(await kept.ended, 0)
+	t.false(existsSync(join(kept.directory, 'left')))
+})
