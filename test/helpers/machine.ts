@@ -105,7 +105,7 @@ export class Machine {
 		if (!existsSync(`/proc/${pid}`)) throw new Error('systemd-nspawn ended')
 		try {
 			this.#leader = Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim())
-			return /\/systemd$/.test(readlinkSync(`/proc/${this.#leader}/exe`))
+			return readlinkSync(`/proc/${this.#leader}/exe`).endsWith('/systemd')
 		} catch {
 			return false
 		}
