@@ -3,8 +3,8 @@
  *
  * Source: OCI runtime specification 1.1, config-linux.md, "Seccomp" (listenerPath): a stream socket, one message with the descriptor.
  * Invariant: a descriptor that is not handed on is closed, so its callers get ENOSYS instead of waiting for ever; a
- * connection has bounded text and bounded time, and one that has said nothing yet outlives the engine: a runtime that is cut off starts
- * no container.
+ * connection has bounded text and bounded time, and outlives the engine with what lies in it until its listener does: a runtime that is
+ * cut off starts no container, and a container whose listener is lost has no syslog(2).
  */
 import { EAGAIN, EINTR } from '../lib/errno.ts'
 import { close } from '../sys/io.ts'
@@ -26,8 +26,8 @@ interface Watcher {
 }
 
 interface Connection extends Endpoint {
-	/** In the descriptor store; empty when it is not there. */
-	name: string
+	/** In the descriptor store. */
+	readonly name: string
 	readonly until: number
 	text: string
 	readonly descriptors: number[]
@@ -69,12 +69,14 @@ export class SyslogDoor {
 		return 1
 	}
 
-	/** What has been said already is taken at once; who has said nothing is kept for the next engine. */
+	/** Kept for the next engine before anything of it is taken. */
 	#attend(fd: number, name: string): void {
 		if (this.#connections.size >= MAX_CONNECTIONS) this.#sweep(Number.NEGATIVE_INFINITY)
+		const keptAs = name === '' ? `${CALLER}${++this.#lastName}` : name
+		if (name === '') this.#fdStore.keep(keptAs, fd)
 		const connection: Connection = {
 			fd,
-			name,
+			name: keptAs,
 			until: performance.now() + PATIENCE_MS,
 			text: '',
 			descriptors: [],
@@ -83,14 +85,27 @@ export class SyslogDoor {
 		}
 		this.#connections.add(connection)
 		if (this.#receive(connection) < 0) return this.#end(connection)
-		if (connection.name === '') {
-			connection.name = `${CALLER}${++this.#lastName}`
-			this.#fdStore.keep(connection.name, fd)
-		}
 		this.#reactor.add(connection)
 	}
 
+	/** What comes whole at once, as nearly all do, is not taken at all: the listener is kept before the connection is given up. */
+	#look(connection: Connection): boolean {
+		if (connection.text !== '') return false
+		const message = this.#messages.peek(connection.fd)
+		if (typeof message === 'number') return false
+		const parsed = parseContainerProcess(message.text.toString('utf8'), false)
+		const isWhole = parsed !== 'incomplete' && 'value' in parsed
+		if (!isWhole) {
+			for (const fd of message.descriptors) close(fd)
+			return false
+		}
+		connection.descriptors.push(...message.descriptors)
+		this.#handOver(connection, parsed.value)
+		return true
+	}
+
 	#receive(connection: Connection): number {
+		if (this.#look(connection)) return -1
 		const message = this.#messages.receive(connection.fd)
 		if (typeof message === 'number') return message === -EAGAIN || message === -EINTR ? 0 : message
 		connection.text += message.text.toString('latin1')
@@ -112,7 +127,7 @@ export class SyslogDoor {
 	#end(connection: Connection): void {
 		if (!this.#connections.delete(connection)) return
 		close(connection.fd)
-		if (connection.name !== '') this.#fdStore.forget(connection.name)
+		this.#fdStore.forget(connection.name)
 		for (const fd of connection.descriptors) close(fd)
 	}
 

@@ -9,6 +9,7 @@ import {
 	bindTo,
 	connectTo,
 	MessageMemory,
+	MSG_PEEK,
 	openSocket,
 	SOCK_CLOEXEC,
 	SOCK_NONBLOCK,
@@ -60,7 +61,16 @@ export class DescriptorMessages {
 
 	/** A piece of text and the descriptors that came with it, which are the caller's now; text empty at the end; or a negative errno. */
 	receive(fd: number): { text: Buffer; descriptors: readonly number[] } | number {
-		const message = this.#memory.receive(fd)
+		return this.#receive(fd, 0)
+	}
+
+	/** The same, and it stays to be received: the descriptors are others, of the same open files. */
+	peek(fd: number): { text: Buffer; descriptors: readonly number[] } | number {
+		return this.#receive(fd, MSG_PEEK)
+	}
+
+	#receive(fd: number, flags: number): { text: Buffer; descriptors: readonly number[] } | number {
+		const message = this.#memory.receive(fd, flags)
 		return typeof message === 'number' ? message : { text: message.bytes, descriptors: message.descriptors }
 	}
 

@@ -28,6 +28,7 @@ export const SOCK_CLOEXEC = 0o2000000
 export const SOL_SOCKET = 1
 export const SO_PASSCRED = 16
 export const MSG_DONTWAIT = 0x40
+export const MSG_PEEK = 2
 const SCM_RIGHTS = 1
 export const SCM_CREDENTIALS = 2
 const MSG_CMSG_CLOEXEC = 0x40000000
@@ -128,10 +129,13 @@ export class MessageMemory {
 		view.setBigUint64(IOVEC_AT + 8, BigInt(sizeBytes), true)
 	}
 
-	/** The next message, or what a stream has; empty at its end. Or a negative errno (-EAGAIN: none is there). */
-	receive(fd: number): Message | number {
+	/**
+	 * The next message, or what a stream has; empty at its end. Or a negative errno (-EAGAIN: none is there). `flags`: with MSG_PEEK it
+	 * stays to be received, and its descriptors come again then.
+	 */
+	receive(fd: number, flags = 0): Message | number {
 		this.#prepare(this.#mostBytes, CONTROL_BYTES)
-		const received = result(recvmsgCall(fd, this.#memory.address, MSG_CMSG_CLOEXEC))
+		const received = result(recvmsgCall(fd, this.#memory.address, MSG_CMSG_CLOEXEC | flags))
 		if (received < 0) return received
 		const bytes = Buffer.from(this.#memory.bytes.subarray(DATA_AT, DATA_AT + received))
 		const descriptors: number[] = []
