@@ -33,7 +33,7 @@ import { KernelNews } from './kernel-news.ts'
 import type { Loop } from './reactor.ts'
 import { backingCalls, READ_SCRATCH_BYTES, ServedPog } from './served-pog.ts'
 import type { ShardContext } from './shard-context.ts'
-import { SyslogDoor } from './syslog-door.ts'
+import { callerOf, SyslogDoor } from './syslog-door.ts'
 
 const TICK_MS = 1000
 
@@ -59,16 +59,15 @@ export class Shard {
 		this.#reactor = loop
 		const requestPath = data.stagingPath !== null && lacksResend() ? `${data.stagingPath}-request` : null
 		this.#workspace = new Workspace({}, sizeBytes => stagingMemory(requestPath, sizeBytes))
-		const limits = DEFAULT_LIMITS
 		this.#context = {
-			limits,
+			limits: DEFAULT_LIMITS,
 			policy: data.policy,
 			clock: systemClock(),
 			calls: backingCalls(),
 			scratch: allocate(READ_SCRATCH_BYTES),
 			resized: (id, textBytes) => this.#tell({ event: 'resized', id, textBytes }),
 			spent: fd => this.#tell({ event: 'spent', fd }),
-			staging: new Staging(limits.datagramBytes, sizeBytes => stagingMemory(data.stagingPath, sizeBytes)),
+			staging: new Staging(DEFAULT_LIMITS.datagramBytes, sizeBytes => stagingMemory(data.stagingPath, sizeBytes)),
 			pogctl: data.pogctl,
 			desk: new SyslogDesk(
 				stagingMemory(data.stagingPath === null ? null : `${data.stagingPath}-calls`, CALL_JOURNAL_BYTES),
@@ -324,7 +323,8 @@ export class Shard {
 
 	#serveSyslog({ socketFd, callers }: Commands['serveSyslog']['ask']): null {
 		const complain = (message: string): void => this.#complain('seccomp', message)
-		const onListener = (told: ContainerProcess, fd: number): boolean => this.#listen(told, fd, complain)
+		const onListener = (told: ContainerProcess, fd: number, again: boolean): boolean =>
+			!(again && this.#isKept(told)) && this.#listen(told, fd, complain)
 		const door = new SyslogDoor(this.#reactor, socketFd, onListener, complain, this.#context.fdStore, callers)
 		this.#reactor.every(TICK_MS, () => door.tick())
 		return null
@@ -338,6 +338,12 @@ export class Shard {
 	#ofFirst(pid: number): ServedPog | undefined {
 		for (const served of this.#pogs.values()) if (served.firstPid === pid) return served
 		return undefined
+	}
+
+	/** Has an earlier engine taken its listener? A second descriptor of it would have us wait for calls that the first one got. */
+	#isKept({ metadata, pid }: ContainerProcess): boolean {
+		const served = [...this.#pogs.values()].find(({ pog }) => pog.name === metadata)
+		return served?.inheritedListeners.some(({ name }) => callerOf(name) === pid) === true
 	}
 
 	/** A container's syslog(2) calls come by this descriptor from now on. */
@@ -367,7 +373,7 @@ export class Shard {
 		})
 		this.#reactor.add(listener, account)
 		// Of one that was inherited as well: the engine before may have died before it said so.
-		this.#tell({ event: 'introduced', id: pog.id, pid: Number(/^seccomp-\d+-(\d+)-/.exec(name)?.[1] ?? 0) })
+		this.#tell({ event: 'introduced', id: pog.id, pid: callerOf(name) })
 	}
 
 	/** A process descriptor is readable when its process has ended. */

@@ -25,9 +25,14 @@ interface Watcher {
 	remove(endpoint: Endpoint): void
 }
 
+/** Takes the descriptor over, or answers false. `again`: an earlier engine may have taken it, and died before it gave up the connection. */
+type OnListener = (process: ContainerProcess, fd: number, again: boolean) => boolean
+
 interface Connection extends Endpoint {
 	/** In the descriptor store. */
 	readonly name: string
+	/** An earlier engine had taken it. */
+	readonly isLeft: boolean
 	readonly until: number
 	text: string
 	readonly descriptors: number[]
@@ -37,16 +42,16 @@ export class SyslogDoor {
 	readonly #reactor: Watcher
 	readonly #messages = new DescriptorMessages()
 	readonly #connections = new Set<Connection>()
-	readonly #onListener: (process: ContainerProcess, fd: number) => boolean
+	readonly #onListener: OnListener
 	readonly #complain: (message: string) => void
 	readonly #fdStore: Pick<FdStore, 'keep' | 'forget'>
 	#lastName = 0
 
-	/** `onListener` takes the descriptor over, or answers false. `callers`: connections that an earlier engine had taken. */
+	/** `callers`: connections that an earlier engine had taken. */
 	constructor(
 		reactor: Watcher,
 		socketFd: number,
-		onListener: (process: ContainerProcess, fd: number) => boolean,
+		onListener: OnListener,
 		complain: (message: string) => void,
 		fdStore: Pick<FdStore, 'keep' | 'forget'>,
 		callers: readonly NamedDescriptor[] = [],
@@ -58,7 +63,7 @@ export class SyslogDoor {
 		reactor.add({ fd: socketFd, turn: () => this.#accept(socketFd), over: () => close(socketFd) })
 		for (const { name, fd } of callers) {
 			this.#lastName = Math.max(this.#lastName, Number(name.slice(CALLER.length)))
-			this.#attend(fd, name)
+			this.#attend(fd, name, true)
 		}
 	}
 
@@ -70,13 +75,14 @@ export class SyslogDoor {
 	}
 
 	/** Kept for the next engine before anything of it is taken. */
-	#attend(fd: number, name: string): void {
+	#attend(fd: number, name: string, isLeft = false): void {
 		if (this.#connections.size >= MAX_CONNECTIONS) this.#sweep(Number.NEGATIVE_INFINITY)
 		const keptAs = name === '' ? `${CALLER}${++this.#lastName}` : name
 		if (name === '') this.#fdStore.keep(keptAs, fd)
 		const connection: Connection = {
 			fd,
 			name: keptAs,
+			isLeft,
 			until: performance.now() + PATIENCE_MS,
 			text: '',
 			descriptors: [],
@@ -118,10 +124,10 @@ export class SyslogDoor {
 		return -1
 	}
 
-	#handOver({ descriptors }: Connection, process: ContainerProcess): void {
+	#handOver({ descriptors, isLeft }: Connection, process: ContainerProcess): void {
 		const fd = descriptors[process.index]
 		if (fd === undefined) return this.#complain(`No descriptor came with the process of "${process.metadata}"`)
-		if (this.#onListener(process, fd)) descriptors.splice(process.index, 1)
+		if (this.#onListener(process, fd, isLeft)) descriptors.splice(process.index, 1)
 	}
 
 	#end(connection: Connection): void {
@@ -146,4 +152,9 @@ export class SyslogDoor {
 			if (now === Number.NEGATIVE_INFINITY) return
 		}
 	}
+}
+
+/** The process that a kept listener came with; 0 when it is not known. */
+export function callerOf(listenerName: string): number {
+	return Number(/^seccomp-\d+-(\d+)-/.exec(listenerName)?.[1] ?? 0)
 }
