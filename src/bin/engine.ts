@@ -5,7 +5,7 @@
 import type { Service } from '../engine/serve.ts'
 import { raiseMainThread } from '../engine/priority.ts'
 import { startShardThread } from '../engine/shard-worker.ts'
-import { LEAVE_SIGNAL } from '../sys/upbringing.ts'
+import { LEAVE_SIGNAL } from '../lib/leave-signal.ts'
 import { acceptedOptions } from './accepted-options.ts'
 
 const EXIT_FAILED = 1

@@ -1,7 +1,8 @@
 /** Starts a keeper in this process, with the signals that end it, and cleans up after keepers that were killed. */
 import { accessSync, constants, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { LEAVE_SIGNAL, takeUpbringing } from '../sys/upbringing.ts'
+import { LEAVE_SIGNAL } from '../lib/leave-signal.ts'
+import { takeUpbringing } from '../sys/upbringing.ts'
 import { hurry } from './hurry.ts'
 import { Keeper, type KeeperOptions } from './keeper.ts'
 

@@ -8,11 +8,11 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { LEAVE_SIGNAL } from '../lib/leave-signal.ts'
 import { Epoll, EPOLLIN } from '../sys/epoll.ts'
 import { close, EFD_CLOEXEC, EFD_NONBLOCK, eventfd, write } from '../sys/io.ts'
 import { allocate } from '../sys/memory.ts'
 import { bindNotifySocket, NotifyMessages } from '../sys/notify-socket.ts'
-import { LEAVE_SIGNAL } from '../sys/upbringing.ts'
 import { Above } from './above.ts'
 import { Backoff } from './backoff.ts'
 import { Descriptors } from './descriptors.ts'

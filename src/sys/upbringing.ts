@@ -5,11 +5,6 @@
  */
 import { setCloseOnExec } from './notify-socket.ts'
 
-/**
- * Asks for an end that leaves everything to the next one (RestartKillSignal= of our unit; a keeper passes it on): SIGUSR1 is Node's own.
- */
-export const LEAVE_SIGNAL = 'SIGUSR2'
-
 /** The first descriptor that is passed on: SD_LISTEN_FDS_START. */
 const FIRST_FD = 3
 

@@ -172,6 +172,8 @@ for (const runtime of ['runc', 'crun']) {
 			const running = start(runtime, ['run', '--bundle', bundle, '--pid-file', pidFile, id])
 			try {
 				await running.printed('the container is up', stdout => stdout.includes('ready'))
+				// runc writes it when the program runs already.
+				await until('its process is written down', () => existsSync(pidFile))
 				const shmem = (): number => {
 					const text = readFileSync(join(MEMORY, id, 'memory.stat'), 'latin1')
 					return Number(/^total_shmem (\d+)$/m.exec(text)?.[1])

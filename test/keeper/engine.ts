@@ -1,7 +1,7 @@
 /** Plays the engine for keeper.test.ts: says how it was started, and obeys what is written into its directory, a word a line. */
 import { closeSync, existsSync, fstatSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { connectNotifySocket, NotifyMessages } from '../../src/sys/notify-socket.ts'
-import { LEAVE_SIGNAL } from '../../src/sys/upbringing.ts'
+import { LEAVE_SIGNAL } from '../../src/lib/leave-signal.ts'
 
 const directory = process.argv[2] ?? ''
 const { env } = process
