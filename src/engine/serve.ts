@@ -79,11 +79,12 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 	mkdirSync(runDir, { recursive: true, mode: 0o700 })
 	const group = groupId()
 	if (group !== null) openTo(group, runDir, 0o710)
-	const lock = lockDirectory(runDir)
-	if (lock === -EAGAIN) {
+	let lock = lockDirectory(runDir)
+	// What a keeper gave us was the engine's before, whose remains may hold the lock until we answer what they wait for (`keeper/remains.ts`).
+	if (lock === -EAGAIN && inherited.size === 0) {
 		return { problem: `Another pogshim serves ${runDir}: stop it, or choose another --run-dir` }
 	}
-	if (lock < 0) return { problem: `Cannot lock ${runDir}: ${errnoName(lock)}` }
+	if (lock < 0 && lock !== -EAGAIN) return { problem: `Cannot lock ${runDir}: ${errnoName(lock)}` }
 	const state = checkState(runDir)
 	// Without anything kept there is nothing to lose but what is of no use to us.
 	if ('problem' in state && inherited.size > 0) return state
@@ -208,7 +209,7 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 		stopping = true
 		await shard.ask('stop', null)
 		await policy.close()
-		close(lock)
+		if (lock >= 0) close(lock)
 		return opened
 	}
 	// Before the first request: there may be POGs from now on, which are not to end with an engine that dies before it is ready.
@@ -220,6 +221,8 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 		if (problem !== undefined) log('warn', problem)
 	}
 	giveBack(inherited, fdStore)
+	if (lock < 0) lock = lockDirectory(runDir)
+	if (lock < 0) log('warn', 'the engine before has not let go of the run directory', { errno: errnoName(lock) })
 	// In the order in which they ended: when there are too many the oldest go.
 	const byEnd = [...taken.entries].sort((a, b) => (a.removeAtMs ?? 0) - (b.removeAtMs ?? 0))
 	for (const entry of byEnd) await lifecycle.resume(entry)
@@ -246,7 +249,7 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 				removeOtherDoors(keeping)
 				for (const name of STAGING) rmSync(`${runDir}/${name}`, { force: true })
 				kept.remove()
-				close(lock)
+				if (lock >= 0) close(lock)
 			},
 		},
 	}

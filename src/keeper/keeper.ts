@@ -18,6 +18,7 @@ import { Backoff } from './backoff.ts'
 import { Descriptors } from './descriptors.ts'
 import { hurryGroup } from './hurry.ts'
 import { type Notification, parseNotification } from './notification.ts'
+import { lookForRemains } from './remains.ts'
 import { Standby } from './standby.ts'
 
 export interface KeeperOptions {
@@ -79,6 +80,7 @@ export class Keeper {
 	#watchdogUs: number
 	#watchdog: NodeJS.Timeout | undefined
 	#restart: NodeJS.Timeout | undefined
+	#looks: NodeJS.Timeout | undefined
 	/** An engine has served somebody, one of this keeper's or of one before: its death is none of the user's mistakes. */
 	#hasServed: boolean
 	#toldAbove = false
@@ -191,6 +193,7 @@ export class Keeper {
 			if (engine.pid === undefined) this.#over(engine, null, null)
 		})
 		engine.once('exit', (code, signal) => this.#over(engine, code, signal))
+		this.#looks = lookForRemains(engine.pid, () => this.#over(engine, null, 'SIGKILL'))
 	}
 
 	/** An engine's process, with these descriptors from FIRST_FD on. */
@@ -216,6 +219,7 @@ export class Keeper {
 		if (this.#hasServed) hurryGroup()
 		this.#drain()
 		clearTimeout(this.#watchdog)
+		clearInterval(this.#looks)
 		this.#engine = undefined
 		const asked = this.#asked !== undefined || this.#engineStops
 		if (asked && !this.#leaves && code !== 0 && this.#descriptors.size > 0) this.#options.log('error', LEFT_BEHIND)
