@@ -69,6 +69,7 @@ const POGCTL_INSIDE = new URL('../../mount/pogctl-inside.sh', import.meta.url)
 /** What was received and not looked at: of messages, calls, requests. */
 const STAGING = ['staging', 'staging-calls', 'staging-request']
 const BEATS_A_PERIOD = 3
+const LOCK_AGAIN_MS = 100
 
 /** Starts the service, or goes on with an earlier engine's; or what stands against it. */
 export async function serve(options: ServeOptions): Promise<{ value: Service } | { problem: string }> {
@@ -221,8 +222,11 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 		if (problem !== undefined) log('warn', problem)
 	}
 	giveBack(inherited, fdStore)
-	if (lock < 0) lock = lockDirectory(runDir)
-	if (lock < 0) log('warn', 'the engine before has not let go of the run directory', { errno: errnoName(lock) })
+	// The remains go when what they wait for was answered.
+	const locking = setInterval(() => {
+		if (lock < 0) lock = lockDirectory(runDir)
+		if (lock >= 0) clearInterval(locking)
+	}, LOCK_AGAIN_MS).unref()
 	// In the order in which they ended: when there are too many the oldest go.
 	const byEnd = [...taken.entries].sort((a, b) => (a.removeAtMs ?? 0) - (b.removeAtMs ?? 0))
 	for (const entry of byEnd) await lifecycle.resume(entry)
@@ -241,6 +245,7 @@ export async function serve(options: ServeOptions): Promise<{ value: Service } |
 			async stop() {
 				stopping = true
 				clearInterval(heartbeat)
+				clearInterval(locking)
 				fdStore.notify('STOPPING=1')
 				await opened.value.close()
 				removeApiSocket(keeping)

@@ -1,7 +1,7 @@
 /** The host's control file and the links by which runtimes wait: what is asked, by whom, and that each is answered once. */
 import test from 'ava'
 import type { Connection, Entry, ReadReply } from '../../src/fuse/filesystem.ts'
-import { PENDING } from '../../src/fuse/filesystem.ts'
+import { emptyAttr, PENDING } from '../../src/fuse/filesystem.ts'
 import { ECANCELED, EINVAL, ENOENT, ESTALE } from '../../src/lib/errno.ts'
 import { ControlTree } from '../../src/vfs/control-tree.ts'
 
@@ -9,20 +9,7 @@ const ROOT = 1
 const CALLER = { uid: 0, gid: 0, pid: 77 }
 
 function newEntry(): Entry {
-	const attr = {
-		ino: 0,
-		size: 0,
-		blocks: 0,
-		atimeUs: 0,
-		mtimeUs: 0,
-		ctimeUs: 0,
-		mode: 0,
-		nlink: 0,
-		uid: 0,
-		gid: 0,
-		rdev: 0,
-	}
-	return { node: 0, generation: 0, entryValidMs: -1, attrValidMs: -1, attr: { ...attr, blksize: 0 } }
+	return { node: 0, generation: 0, entryValidMs: -1, attrValidMs: -1, attr: emptyAttr() }
 }
 
 function setUp() {
