@@ -101,23 +101,23 @@ unit: $(MODULES) ## tests that need no privileges and no device
 e2e: build ## real mounts and real programs (root; installs the programs it wants by apt)
 	@echo '-- end-to-end tests'
 	@sh test/install-packages.sh
-	@timeout -k 10 $(E2E_SECONDS) npx ava --config ava.e2e.config.js $(AVA_FLAGS) $(filter test/e2e/%,$(FILES))
+	@sh test/with-hugetlb.sh timeout -k 10 $(E2E_SECONDS) npx ava --config ava.e2e.config.js $(AVA_FLAGS) $(filter test/e2e/%,$(FILES))
 
 .PHONY: e2e-native
 e2e-native: export POGS_TEST_TRANSPORT := fuse-native
 e2e-native: build ## the same through fuse-native (docs/transports.md); skipped without the package or libfuse 2
 	@echo '-- end-to-end tests, through fuse-native'
 	@sh test/install-packages.sh
-	@timeout -k 10 $(E2E_SECONDS) npx ava --config ava.e2e.config.js $(AVA_FLAGS) $(filter test/e2e/%,$(FILES))
+	@sh test/with-hugetlb.sh timeout -k 10 $(E2E_SECONDS) npx ava --config ava.e2e.config.js $(AVA_FLAGS) $(filter test/e2e/%,$(FILES))
 
 .PHONY: test-runtimes
 test-runtimes: build ## every container runtime, one table (root; installs them by apt; DRIVERS="runc docker", WRITE=1 for the docs)
 	@echo '-- container runtimes'
-	@WRITE=$(WRITE) sh test/runtimes/run.sh $(DRIVERS)
+	@WRITE=$(WRITE) sh test/with-hugetlb.sh sh test/runtimes/run.sh $(DRIVERS)
 
 .PHONY: soak-starts
 soak-starts: build ## containers one after the other: what the service holds as they come and go (STARTS=1000, RUNTIME=runc)
-	@POGS_TEST_DIST=1 POGS_STARTS=$(or $(STARTS),1000) npx ava --config ava.e2e.config.js --timeout 30m \
+	@POGS_TEST_DIST=1 POGS_STARTS=$(or $(STARTS),1000) sh test/with-hugetlb.sh npx ava --config ava.e2e.config.js --timeout 30m \
 		--match '$(or $(RUNTIME),runc): * starts leave nothing behind' test/e2e/starts.test.ts
 
 .PHONY: fuzz
@@ -150,7 +150,7 @@ hostile: build ## four hostile containers at once, and what a fifth one notices 
 evaluate: build ## the paper's evaluation and the peers: docs/evaluation.md (EVALUATE_FLAGS="--only launch", --quick, --render)
 	@sh bench/install-packages.sh >&2 || true
 	@sh bench/evaluate/install-packages.sh >&2
-	@node --import=tsx bench/evaluate/main.ts $(EVALUATE_FLAGS)
+	@sh test/with-hugetlb.sh node --import=tsx bench/evaluate/main.ts $(EVALUATE_FLAGS)
 
 .PHONY: install
 install: build ## install below PREFIX=/usr/local (DESTDIR= for packagers)

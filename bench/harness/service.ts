@@ -2,8 +2,9 @@
  * A POGs service of its own for a measurement: compiled, in a run directory that nobody else uses.
  *
  * Source of truth: src/control/calls.ts for the API. Invariant: after `stop` no process, mount or directory of it is left,
- * whether it ended well or not.
+ * whether it ended well or not; a guard process sees to that when the measuring process itself dies.
  */
+import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { Client } from '../../src/control/client.ts'
@@ -30,10 +31,17 @@ export class Service {
 	readonly runDir: string
 	readonly #server: Server
 	readonly #client: Client
+	/** Cleans up when its input ends. */
+	readonly #guard: ChildProcess
 
 	private constructor(runDir: string, server: Server) {
 		this.runDir = runDir
 		this.#server = server
+		this.#guard = spawn('sh', [path.join(PROJECT, 'fixtures/programs/guard.sh'), runDir, String(server.pid)], {
+			stdio: ['pipe', 'ignore', 'ignore'],
+			detached: true,
+		})
+		this.#guard.unref()
 		this.#client = new Client(runDir)
 	}
 
@@ -106,6 +114,9 @@ export class Service {
 
 	async stop(): Promise<void> {
 		await this.#server.stop()
+		const guarded = new Promise(resolve => this.#guard.once('exit', resolve))
+		this.#guard.stdin?.end()
+		await guarded
 		for (const target of mountsBelow(this.runDir)) await run(['umount', '-l', target]).catch(() => undefined)
 		if (mountsBelow(this.runDir).length === 0) rmSync(this.runDir, { recursive: true, force: true })
 	}

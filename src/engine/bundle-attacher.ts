@@ -114,9 +114,11 @@ export class BundleAttacher {
 		const name = nameOf(containerId, settings)
 		const link = `${runDir}/host/start/${name}`
 		const waits = MEETING[runtime] !== undefined && attach.has('kmsg') && isSocketPath(link)
-		if (starts.isAwaited(name, containerId)) return failure(`Another container with POG "${name}" is starting`)
+		const awaited = starts.awaited(name)
+		if (awaited !== undefined && awaited !== containerId)
+			return failure(`Another container with POG "${name}" is starting`)
 		const spec = this.#spec(containerId, config, settings)
-		const refused = 'failure' in spec ? spec : lifecycle.refusal(spec.value)
+		const refused = 'failure' in spec ? spec : lifecycle.refusal(spec.value, awaited === containerId)
 		if ('failure' in spec || refused !== undefined) return refused ?? (spec as Failure)
 		const make = (): Promise<Outcome<PogInfo>> => this.#make(spec.value, config, settings, hostRoot)
 		const seccomp = { listenerPath: waits ? link : seccompSocketPath(runDir), metadata: name, ours: `${runDir}/` }

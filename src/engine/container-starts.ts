@@ -65,12 +65,14 @@ export class ContainerStarts {
 
 	/** Has the POG made when the runtime has been let go on, beside its own work; `meet` waits for it. */
 	expect(name: string, start: Start, place: StartPlace, isMade = false): void {
+		// Asked twice: by a runtime whose question an engine did not live to answer, while we go on with the start that was written down.
+		const before = this.#expected.get(name)?.made
 		this.#drop(name)
 		this.#lifecycle.stir()
 		this.kept.begin(name, place, isMade)
 		const { containerId, make, mounts } = start
 		const timer = setTimeout(() => this.#drop(name), FORGET_AFTER_MS).unref()
-		const made = beside(make).then(pog => {
+		const made = after(before, make).then(pog => {
 			// It may be mounted from now on, so the next engine must not make another one.
 			if ('value' in pog) this.kept.made(name, place)
 			return pog
@@ -97,10 +99,9 @@ export class ContainerStarts {
 		return expected
 	}
 
-	/** Is another container than this one about to start with a POG of that name? */
-	isAwaited(name: string, containerId: string): boolean {
-		const expected = this.#expected.get(name)
-		return expected !== undefined && expected.containerId !== containerId
+	/** Id of the container that is about to start with a POG of that name. */
+	awaited(name: string): string | undefined {
+		return this.#expected.get(name)?.containerId
 	}
 
 	/** The container will not come: its POG goes, when it has been made. Whether it was expected. */
@@ -163,8 +164,10 @@ export class ContainerStarts {
 	}
 }
 
-async function beside(make: () => Promise<Outcome<PogInfo>>): Promise<Outcome<PogInfo>> {
+/** Not before what is asked now has its answer, and when the earlier one of the same name is whole: the later one replaces it. */
+async function after(before: Promise<unknown> | undefined, make: Start['make']): Promise<Outcome<PogInfo>> {
 	await setImmediate()
+	await before
 	try {
 		return await make()
 	} catch (cause) {

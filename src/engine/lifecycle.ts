@@ -53,13 +53,13 @@ export class Lifecycle {
 		this.#service.calm.stir()
 	}
 
-	/** What stands against a POG for a container, as far as it can be seen at once. */
-	refusal(spec: ContainerSpec): Failure | undefined {
+	/** What stands against a POG for a container, as far as it can be seen at once; `isComing`: its own is being made already. */
+	refusal(spec: ContainerSpec, isComing: boolean): Failure | undefined {
 		const { table } = this.#service
 		const before = table.find(spec.name)
 		const makesRoom =
 			before?.name === spec.name && (before.status === 'exited' || before.containerId === spec.containerId)
-		return makesRoom ? undefined : this.#service.refusal(spec)
+		return isComing || makesRoom ? undefined : this.#service.refusal(spec)
 	}
 
 	/** A POG for a container that is about to be made. One that has its id already, from a start that failed, is replaced. */

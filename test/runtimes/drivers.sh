@@ -68,15 +68,6 @@ make_wrapper() {
 	chmod 755 "$work/pogs-$1"
 }
 
-# crun wants every controller of a v1 tree mounted.
-add_hugetlb() {
-	[ -d /sys/fs/cgroup/memory ] && [ ! -e /sys/fs/cgroup/hugetlb ] && grep -q '^hugetlb.*1$' /proc/cgroups || return 0
-	mkdir /sys/fs/cgroup/hugetlb && mount -t cgroup -o hugetlb cgroup /sys/fs/cgroup/hugetlb && touch "$work/hugetlb"
-}
-drop_hugetlb() {
-	[ ! -e "$work/hugetlb" ] || { umount /sys/fs/cgroup/hugetlb && rmdir /sys/fs/cgroup/hugetlb; }
-}
-
 # --- runc and crun by hand, through the wrapper
 make_bundle() { # RUNTIME ID SPEC: of $work/rootfs; SPEC is JavaScript that works on "spec"
 	mkdir -p "$work/$2"

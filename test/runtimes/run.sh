@@ -43,7 +43,6 @@ finish() {
 		kill "$service" 2>/dev/null
 		wait "$service" 2>/dev/null
 	fi
-	drop_hugetlb
 	# Whatever still is mounted below must not be deleted through.
 	awk -v work="$work/" 'index($5, work) == 1 { print $5 }' /proc/self/mountinfo | sort -r | while read -r point; do
 		umount -l "$point" 2>/dev/null
@@ -131,7 +130,6 @@ sh "$here/install-packages.sh"
 make_rootfs "$work/rootfs" || { echo "Bail out! Cannot make a root file system: no busybox-static"; exit 1; }
 start_service "$run" "$work/etc" || { echo 'Bail out! pogshim does not start'; exit 1; }
 service=$started
-add_hugetlb
 
 chosen=$*
 : >"$work/results"
