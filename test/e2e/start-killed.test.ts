@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import test from 'ava'
 import type { PogInfo } from '../../src/pog/info.ts'
 import { BUSYBOX } from '../helpers/containers.ts'
-import { find, needs, until } from '../helpers/programs.ts'
+import { find, needs, output, until } from '../helpers/programs.ts'
 import { type Service, startService } from '../helpers/service.ts'
 import { Runtime } from '../helpers/starts.ts'
 
@@ -82,3 +82,21 @@ for (const name of ['runc', 'crun']) {
 		},
 	)
 }
+
+needs(BUSYBOX, 'runc')('a preparation that is asked again while the first is under way is the same start', async t => {
+	const runtime = new Runtime(service, 'runc')
+	try {
+		// What a wrapper does whose question an engine did not live to answer: the next one goes on with the start, and is asked once more.
+		await runtime.write('busybox dmesg; cat /proc/self/mountinfo')
+		const ctl = join(service.runDir, 'host/ctl')
+		const line = `prepare\t${runtime.bundle}\tasked-twice\trunc`
+		const ask = `exec 3<>${ctl} 4<>${ctl}; echo "${line}" >&3; echo "${line}" >&4; read -r a <&3; read -r b <&4; echo "$a/$b"`
+		t.is(await output('sh', ['-c', ask]), 'ok/ok\n')
+		const state = join(service.directory, 'asked-state')
+		const stdout = await output('runc', ['--root', state, 'run', '--bundle', runtime.bundle, 'asked-twice'])
+		t.deepEqual([...stdout.matchAll(OWN)].map(match => match[1] ?? '').sort(), ALL)
+		await until('its POG is freed', async () => (await pogs()).length === 0, 20_000)
+	} finally {
+		await runtime.close()
+	}
+})
