@@ -11,7 +11,7 @@ import { Client } from '../../src/control/client.ts'
 import type { PogSpec } from '../../src/control/service.ts'
 import type { PogInfo } from '../../src/pog/info.ts'
 import { PROJECT } from './build.ts'
-import { type Cpu, run, Server } from './process.ts'
+import { type Cpu, run, Server, until } from './process.ts'
 
 /** POGS_BENCH_SHIM: another build, to hold one against the other. */
 const SHIM = process.env['POGS_BENCH_SHIM'] ?? path.join(PROJECT, 'dist/bin/pogshim.js')
@@ -114,9 +114,9 @@ export class Service {
 
 	async stop(): Promise<void> {
 		await this.#server.stop()
-		const guarded = new Promise(resolve => this.#guard.once('exit', resolve))
+		this.#guard.ref()
 		this.#guard.stdin?.end()
-		await guarded
+		await until('the guard ends', () => this.#guard.exitCode !== null || this.#guard.signalCode !== null)
 		for (const target of mountsBelow(this.runDir)) await run(['umount', '-l', target]).catch(() => undefined)
 		if (mountsBelow(this.runDir).length === 0) rmSync(this.runDir, { recursive: true, force: true })
 	}

@@ -28,7 +28,7 @@ if (options.checkState === true) {
 	else process.stdout.write(`${state.value}\n`)
 	process.exit('problem' in state ? EXIT_FAILED : 0)
 }
-if (!standsBy) raiseMainThread()
+if (!standsBy) raiseMainThread(takesOver)
 const shardThread = takesOver && options.transport === 'kernel' ? startShardThread() : undefined
 
 const { afterDeath, receiveUpbringing } = await import('../engine/standby.ts')
@@ -45,7 +45,7 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal
 process.on(LEAVE_SIGNAL, stop)
 
 const upbringing = await receiveUpbringing(process.env, phases)
-if (standsBy) raiseMainThread()
+if (standsBy) raiseMainThread(true)
 const started = await serve({
 	...options,
 	log,

@@ -4,23 +4,27 @@
  * "The nice value and group scheduling", proc(5) /proc/PID/autogroup.
  *
  * It is a weight, not real time: the containers have what the service leaves, and it serves them by turns (`turns.ts`).
+ * An engine that takes over is further ahead for a moment, for all wait for it: of two processors that 85 processes want at once a value
+ * of -10 gives it a fifth of one (`decisions/0040-keeper-and-takeover.md`).
  * Not always: a heavy process that yields its processor gets it back at once, and a single client on the same one would
  * wait for it (measured: 20,000 writes a second instead of 90,000).
  */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { setPriority } from 'node:os'
 
 /** nice(1) value: about nine times the weight of a process of value 0. */
 const URGENT = -10
 const ORDINARY = 0
+/** As high as it goes; for a second at most. */
+const AWAITED = -20
 /** Contended looks within a tick that raise it, and below which a tick is calm: a look is some 0.3 ms of work. */
 const MANY = 100
 const FEW = 20
 const CALM_TICKS = 5
 
 /** The main thread is always ahead: it answers the API, and has little to do. Called before other threads are started. */
-export function raiseMainThread(): void {
-	niceThisThread(URGENT)
+export function raiseMainThread(awaited: boolean): void {
+	setNice(0, awaited ? AWAITED : URGENT)
 }
 
 /** Of the thread that makes it. */
@@ -28,44 +32,47 @@ export class Priority {
 	readonly #group: boolean
 	#contended = 0
 	#calm = 0
-	#urgent = false
+	#level: number = ORDINARY
 	/** The group may have another value than it had when the service began. */
 	#raised = false
 
 	/**
 	 * `leader`: the process that started us as a service; a session of its own is the service's alone. `awaited`: many have waited
-	 * already, for an engine that died: ahead until that is calm.
+	 * already, for an engine that died.
 	 */
 	constructor(leader: number, awaited: boolean) {
 		this.#group = session() === leader
-		this.#set(awaited)
+		this.#set(awaited ? AWAITED : ORDINARY)
 	}
 
 	/** Work of several POGs was waiting at once. */
 	note(): void {
-		if (++this.#contended === MANY && !this.#urgent) this.#set(true)
+		if (++this.#contended === MANY && this.#level === ORDINARY) this.#set(URGENT)
 	}
 
 	/** To be called every second. */
 	tick(): void {
 		this.#calm = this.#contended < FEW ? this.#calm + 1 : 0
 		this.#contended = 0
-		if (this.#urgent && this.#calm >= CALM_TICKS) this.#set(false)
+		if (this.#level === AWAITED) {
+			// What the keeper brought forward with us as well.
+			for (const thread of readdirSync('/proc/self/task')) setNice(Number(thread), URGENT)
+			this.#set(URGENT)
+		} else if (this.#level === URGENT && this.#calm >= CALM_TICKS) this.#set(ORDINARY)
 	}
 
-	#set(urgent: boolean): void {
-		this.#urgent = urgent
-		this.#raised ||= urgent
-		niceThisThread(urgent ? URGENT : ORDINARY)
+	#set(level: number): void {
+		this.#level = level
+		this.#raised ||= level !== ORDINARY
+		setNice(0, level)
 		// A value counts within a group only. Where the kernel makes one for each session, the session's own value counts outside.
-		if (this.#group && (urgent || this.#raised))
-			ignoring(() => writeFileSync('/proc/self/autogroup', String(urgent ? URGENT : ORDINARY)))
+		if (this.#group && this.#raised) ignoring(() => writeFileSync('/proc/self/autogroup', String(level)))
 	}
 }
 
-function niceThisThread(nice: number): void {
-	// 0 is the calling thread, whatever getpriority(2) says of processes.
-	ignoring(() => setPriority(0, nice))
+/** Of a thread; 0 is the calling one, whatever getpriority(2) says of processes. */
+function setNice(thread: number, nice: number): void {
+	ignoring(() => setPriority(thread, nice))
 }
 
 /** Without the privilege, or without autogroups, it stays as it is. */

@@ -8,6 +8,8 @@ import { getPriority, setPriority } from 'node:os'
 
 /** As the engine's own. */
 const NICE = -10
+/** Of one that takes over, until it has: it puts itself back after a second. */
+const AWAITED = -20
 /** Behind what containers do; but not last, or it would never be loaded where there is always something to do. */
 const BEHIND = 5
 
@@ -31,7 +33,7 @@ export function setAside(pid: number): void {
 /** Now everybody waits for it. */
 export function bringForward(pid: number): void {
 	try {
-		for (const thread of readdirSync(`/proc/${pid}/task`)) setPriority(Number(thread), NICE)
+		for (const thread of readdirSync(`/proc/${pid}/task`)) setPriority(Number(thread), AWAITED)
 	} catch {}
 }
 
@@ -45,6 +47,6 @@ export function hurryGroup(): void {
 		const session = readFileSync('/proc/self/stat', 'latin1')
 			.replace(/^.*\) /s, '')
 			.split(' ')[3]
-		if (session === String(process.pid)) writeFileSync('/proc/self/autogroup', String(NICE))
+		if (session === String(process.pid)) writeFileSync('/proc/self/autogroup', String(AWAITED))
 	} catch {}
 }

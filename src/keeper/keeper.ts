@@ -16,7 +16,7 @@ import { bindNotifySocket, NotifyMessages } from '../sys/notify-socket.ts'
 import { Above } from './above.ts'
 import { Backoff } from './backoff.ts'
 import { Descriptors } from './descriptors.ts'
-import { hurryGroup } from './hurry.ts'
+import { bringForward, hurryGroup } from './hurry.ts'
 import { type Notification, parseNotification } from './notification.ts'
 import { lookForRemains } from './remains.ts'
 import { Standby } from './standby.ts'
@@ -183,6 +183,7 @@ export class Keeper {
 				},
 			)
 		this.#engine = engine
+		if (this.#noticedUs > 0 && this.#hasServed && engine.pid !== undefined) bringForward(engine.pid)
 		this.#engineStops = false
 		this.#startedAtMs = performance.now()
 		this.#servesAtMs = this.#readyAtMs = Number.POSITIVE_INFINITY

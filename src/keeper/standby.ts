@@ -10,7 +10,7 @@ import type { ChildProcess } from 'node:child_process'
 import { close } from '../sys/io.ts'
 import { MESSAGE_BYTES, messagePair, type NotifyMessages } from '../sys/notify-socket.ts'
 import { MESSAGE_DESCRIPTORS } from '../sys/unix-sockets.ts'
-import { bringForward, setAside } from './hurry.ts'
+import { setAside } from './hurry.ts'
 
 export interface StandbyOptions {
 	/** Starts one, with this descriptor as its fourth. */
@@ -77,7 +77,6 @@ export class Standby {
 		if (engine === undefined) return undefined
 		const { messages } = this.#options
 		const socketFd = this.#socketFd
-		if (engine.pid !== undefined) bringForward(engine.pid)
 		const said =
 			batches(held).every(
 				some =>
