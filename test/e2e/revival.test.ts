@@ -7,8 +7,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
 import { CRASH_POINTS } from '../../src/engine/crash-points.ts'
+import { BUSYBOX, makeRoot, unshared } from '../helpers/containers.ts'
 import { fixtureProgram, needs, output, PYTHON, run, start, until } from '../helpers/programs.ts'
-import { type Pog, type Service, startService } from '../helpers/service.ts'
+import { type Answer, type Pog, type Service, startService } from '../helpers/service.ts'
 
 const RULES = '*.* /var/log/messages\nlocal7.* /var/log/other\n'
 /** Reached by what takes long: of it is the test of its own below. */
@@ -143,5 +144,31 @@ needs('cat', 'kill')('^C ends a read that waits, before an engine is there again
 		const ended = await reader.ended(10_000)
 		t.false(ended.timedOut)
 		await until('another engine answers', async () => (await restarts()) > before, 20_000)
+	}
+})
+
+needs(
+	BUSYBOX,
+	'unshare',
+	'nsenter',
+)('an engine that dies while it waits for itself is followed, and goes', async t => {
+	t.timeout(60_000)
+	await service.stop()
+	await begin()
+	const container = await unshared(makeRoot(service.directory))
+	try {
+		const before = await service.describe()
+		const attach = (): Promise<Answer> => service.call('PUT', '/v1/pogs/killed/container', { pid: container.pid })
+		// Attaching asks the engine's own mount for names: it is killed when such a question was taken and not answered.
+		writeFileSync(join(points, 'send-struct-before'), '')
+		await t.throwsAsync(attach())
+		t.false(existsSync(join(points, 'send-struct-before')))
+		await until('another engine answers', async () => (await restarts()) === before.restarts + 1, 20_000)
+		await until('the remains of the first one are gone', () => !existsSync(`/proc/${before.engine.pid}`), 5000)
+		t.is((await attach()).status, 200)
+		await container.sh('echo behind >/dev/kmsg')
+		t.true((await pog.records()).some(({ text }) => text === 'behind'))
+	} finally {
+		await container.stop()
 	}
 })
