@@ -311,7 +311,6 @@ export class Keeper {
 		if (said.watchdogUs !== undefined) this.#watchdogUs = said.watchdogUs
 		if (said.stopping) {
 			this.#engineStops = true
-			this.#standby.want(false)
 			this.#above.say('STOPPING=1')
 			this.#arm(STOP_WITHIN_MS, 'did not stop in time')
 		}

@@ -144,9 +144,11 @@ new N().send(fd, 'FDSTORE=1\\nFDNAME=foreign', 2); new N().send(fd, 'STOPPING=1'
 	t.deepEqual((await kept.start(2)).names, [])
 })
 
-test('an engine that says nothing is killed, and followed by another', async t => {
+test('an engine that says nothing is killed, and followed by another; one that says that it lives is not', async t => {
 	const kept = new Kept(t, { watchdogUs: 1_500_000 })
 	const first = await kept.start(1)
+	await sleep(2_500)
+	t.deepEqual(kept.starts(), [first])
 	await kept.say('keep a', 'hang')
 	const second = await kept.start(2)
 	t.not(second.pid, first.pid)
