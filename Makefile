@@ -138,8 +138,8 @@ bench: build ## figures against other daemons, one table (BENCH_FLAGS="--only fu
 	@node --import=tsx bench/main.ts $(BENCH_FLAGS)
 
 .PHONY: kill-test
-kill-test: build ## kills the engine under load, 200 times: nobody may notice but by a pause (root; KILLS=50 POGS=10)
-	@KILLS=$${KILLS:-200} POGS=$${POGS:-20} sh test/kill-test.sh
+kill-test: build ## kills the engine under load, 200 times: nobody may notice but by a pause (root; KILLS=50 POGS=10 LOAD=full)
+	@POGS_TEST_LOAD=$(LOAD) KILLS=$${KILLS:-200} POGS=$${POGS:-20} sh test/kill-test.sh
 
 .PHONY: hostile
 hostile: build ## four hostile containers at once, and what a fifth one notices (root; HOSTILE_FLAGS="5 names opens")

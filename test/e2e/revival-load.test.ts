@@ -1,6 +1,6 @@
 /**
  * The engine is killed (SIGKILL) again and again under load, and nobody may notice but by a pause. `make kill-test KILLS=200` is
- * the same at length.
+ * the same at length, LOAD=full on a machine with more to do than it can.
  */
 import { loadavg } from 'node:os'
 import { distribution, killRun } from '../helpers/kill-run.ts'
@@ -24,9 +24,10 @@ needs('python3')('no call fails, and no line is lost, double or out of order', a
 		starts: STARTS,
 		say: text => t.log(text),
 	})
-	const { pausesMs, settledMs, quickMs, phasesMs, done } = outcome
+	const { pausesMs, calmMs, settledMs, quickMs, phasesMs, done } = outcome
 	t.log(`${KILLS} kills, ${POGS} POGs, ${done} lines and operations, ${outcome.started} containers started`)
 	t.log(`load average ${loadavg()[0]?.toFixed(1)}; a pause is the longest call of a 1 kHz writer around a kill`)
+	t.log(distribution('its longest call in a second without a kill', calmMs))
 	t.log(distribution('pause', pausesMs))
 	t.log(distribution('pause after an engine that served for 2 s', settledMs))
 	t.log(distribution('pause after one that had just begun', quickMs))

@@ -28,6 +28,8 @@ export interface KillOutcome {
 	readonly started: number
 	/** For each kill: the longest call of a 1 kHz writer that was under way then or followed until the next, in milliseconds. */
 	readonly pausesMs: readonly number[]
+	/** Its longest call in each of some windows before the first kill. */
+	readonly calmMs: readonly number[]
 	/** Of these, those after an engine that had served for two seconds, and those after one that had just begun. */
 	readonly settledMs: readonly number[]
 	readonly quickMs: readonly number[]
@@ -53,6 +55,8 @@ const FEWER_ROLES = ['kw', 'lw', 'rw', 'cw', 'read-kmsg', 'read-proc', 'follow',
 const CONF = '*.* /var/log/messages\nlocal7.* /var/log/other\n'
 const RING_BYTES = 4 << 20
 const SETTLED_MS = 2_000
+const CALM_WINDOWS = 10
+const CALM_MS = 1_000
 const TOLD_FROM_MS = 20
 const PROMISED_MS = 300
 const DRAINED_WITHIN_MS = 90_000
@@ -83,12 +87,17 @@ export async function killRun({
 			loads.map(({ running, name }) => running.printed(`${name} is ready`, out => out.includes('ready'), 60_000)),
 		)
 		const starting = starts === undefined ? undefined : startLoad(service, starts)
+		const calmFromMs: number[] = []
+		for (let window = 0; window <= CALM_WINDOWS; window++) {
+			calmFromMs.push(monotonicMs())
+			if (window < CALM_WINDOWS) await sleep(CALM_MS)
+		}
 		const killedAtMs: number[] = []
 		for (let kill = 1; kill <= kills; kill++) {
 			// Every other one is killed while the next one is still loading.
 			await sleep(50 + Math.random() * lifeMs + (kill % 2 === 0 ? SETTLED_MS : 0))
 			const engine = await engineOf(service)
-			killedAtMs.push(Number(process.hrtime.bigint()) / 1e6)
+			killedAtMs.push(monotonicMs())
 			process.kill(engine, 'SIGKILL')
 			await until('another engine answers', async () => (await engineOf(service)) !== engine, 20_000)
 			if (kill % 10 === 0) say(`${kill} of ${kills} kills`)
@@ -98,13 +107,15 @@ export async function killRun({
 		for (const { running } of loads) running.child.stdin?.end()
 		const results = await Promise.all(loads.map(resultOf))
 		const prober = results.at(-1 - containers)
-		const pausesMs = pauseOfEach(killedAtMs, prober?.pausesMs ?? [])
+		const calls = prober?.pausesMs ?? []
+		const pausesMs = pauseOfEach(killedAtMs, calls)
 		return {
 			kills,
 			done: results.reduce((sum, { done }) => sum + done, 0),
 			faults: [...results.flatMap(({ faults }) => faults), ...started.faults],
 			started: started.done,
 			pausesMs,
+			calmMs: pauseOfEach(calmFromMs, calls).slice(0, CALM_WINDOWS),
 			settledMs: pausesMs.filter((_, i) => i % 2 === 1),
 			quickMs: pausesMs.filter((_, i) => i % 2 === 0),
 			phasesMs: phasesIn(service.said()),
@@ -114,6 +125,11 @@ export async function killRun({
 		for (const { running } of loads) await running.stop('SIGKILL')
 		await service.stop()
 	}
+}
+
+/** As Python's time.monotonic(). */
+function monotonicMs(): number {
+	return Number(process.hrtime.bigint()) / 1e6
 }
 
 /** Calls shorter than what the prober tells count as 20 ms. */
