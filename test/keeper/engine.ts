@@ -5,6 +5,7 @@ import { LEAVE_SIGNAL } from '../../src/lib/leave-signal.ts'
 
 const directory = process.argv[2] ?? ''
 const { env } = process
+const keeper = process.ppid
 if (existsSync(`${directory}/die`)) process.exit(7)
 const messages = new NotifyMessages()
 const standby = env['POGS_STANDBY'] !== undefined
@@ -49,7 +50,7 @@ const WORDS: Readonly<Record<string, (argument: string) => void>> = {
 		process.kill(process.pid, 'SIGKILL')
 	},
 	hang: () => {
-		while (names.length >= 0);
+		while (process.ppid === keeper);
 	},
 	standby: wanted => say(`X_POGS_STANDBY=${wanted}`),
 }
@@ -86,7 +87,11 @@ process.on(LEAVE_SIGNAL, () => {
 	process.exit(0)
 })
 say('READY=1')
-setInterval(() => say('WATCHDOG=1'), 100)
+setInterval(() => {
+	// The test process is gone, and with it who would end us.
+	if (process.ppid !== keeper) process.exit(9)
+	say('WATCHDOG=1')
+}, 100)
 setInterval(() => {
 	if (!existsSync(`${directory}/say`)) return
 	const lines = readFileSync(`${directory}/say`, 'utf8').split('\n')
