@@ -18,6 +18,18 @@ export class Refusal {
 	}
 }
 
+/** What became of the request to serve a POG. */
+export type Served = ServedPog | Refusal
+
+/** The answer to it: of a POG that is served now. */
+export function whenServed<A>(
+	served: Served | Promise<Served>,
+	answer: (served: ServedPog) => A,
+): A | Refusal | Promise<A | Refusal> {
+	if (served instanceof Promise) return served.then(settled => whenServed(settled, answer))
+	return served instanceof Refusal ? served : answer(served)
+}
+
 /** An answer that comes later, in a thread whose event loop never runs: no promise would be kept there. */
 export class Deferred<A> {
 	#settled: { readonly answer: A } | null = null

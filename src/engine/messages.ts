@@ -45,6 +45,8 @@ export interface ServeRequest {
 /** Every command by name: what is asked, and what is answered. */
 export interface Commands {
 	serve: { ask: ServeRequest; answer: PogFigures }
+	/** The same of an earlier engine's POG, whose figures take time that others wait for. */
+	revive: { ask: ServeRequest; answer: null }
 	remove: { ask: { id: number }; answer: null }
 	list: { ask: null; answer: PogFigures[] }
 	show: { ask: { id: number }; answer: PogFigures }

@@ -132,7 +132,7 @@ export class EngineService implements PogService {
 		const { rate, ...spec } = entry.spec
 		this.table.add(entry)
 		const request = serveRequest(entry, { rate: rate ?? rateOf(this.#state.policy.current), ...spec })
-		const answer = await this.#shard.ask('serve', {
+		const answer = await this.#shard.ask('revive', {
 			...request,
 			...how,
 			revive: true,

@@ -8,7 +8,7 @@ import type { RequestJournal } from '../fuse/request-journal.ts'
 import { type Fault, Session } from '../fuse/session.ts'
 import { Workspace } from '../fuse/workspace.ts'
 import { systemClock } from '../lib/clock.ts'
-import { describePog, type PogFigures } from '../pog/describe.ts'
+import { describePog } from '../pog/describe.ts'
 import { DEFAULT_LIMITS } from '../pog/limits.ts'
 import { onChange } from '../lib/changes.ts'
 import { errnoName } from '../lib/errno.ts'
@@ -16,8 +16,6 @@ import { close, read } from '../sys/io.ts'
 import { allocate } from '../sys/memory.ts'
 import { Staging } from '../ingest/staging.ts'
 import { openPidfd } from '../sys/processes.ts'
-import { userNamespaceOf } from '../syslog2/caller.ts'
-import type { ContainerProcess } from '../attach/container-process.ts'
 import { CALL_JOURNAL_BYTES } from '../syslog2/call-journal.ts'
 import { SyslogDesk } from '../syslog2/syslog-calls.ts'
 import { ControlTree } from '../vfs/control-tree.ts'
@@ -25,7 +23,7 @@ import type { PogTree } from '../vfs/pog-tree.ts'
 import type { AnswerMessage, CommandMessage, Commands, ServeRequest, ShardData, ShardEvent } from './messages.ts'
 import { FdStore } from './fd-store.ts'
 import { keptHandshake, stagingMemory } from './kept-state.ts'
-import { type Answer, Deferred, describeOr, type Handlers, later, Refusal } from './answers.ts'
+import { Deferred, describeOr, type Handlers, later, Refusal, type Served, whenServed } from './answers.ts'
 import type { Connect } from './link.ts'
 import { LxcDoor } from './lxc-door.ts'
 import { lacksResend, withheldFlags } from './old-kernels.ts'
@@ -33,7 +31,7 @@ import { KernelNews } from './kernel-news.ts'
 import type { Loop } from './reactor.ts'
 import { backingCalls, READ_SCRATCH_BYTES, ServedPog } from './served-pog.ts'
 import type { ShardContext } from './shard-context.ts'
-import { callerOf, SyslogDoor } from './syslog-door.ts'
+import { SyslogListeners } from './syslog-listeners.ts'
 
 const TICK_MS = 1000
 
@@ -50,8 +48,7 @@ export class Shard {
 		this.#tell({ event: 'negotiated', protocol, features }),
 	)
 	#control: ControlTree | undefined
-	/** The last number that a seccomp listener got for its name; an earlier engine's count on. */
-	#listeners = 0
+	readonly #listeners: SyslogListeners
 
 	/** `connect`: how POGs are served; by the kernel's protocol when it is not given. */
 	constructor(port: MessagePort, data: ShardData, loop: Loop, connect?: Connect) {
@@ -85,6 +82,13 @@ export class Shard {
 				return { endpoint, close: () => close(fuseFd) }
 			},
 		}
+		this.#listeners = new SyslogListeners({
+			pogs: this.#pogs,
+			reactor: loop,
+			fdStore: this.#context.fdStore,
+			tell: event => this.#tell(event),
+			complain: message => this.#complain('seccomp', message),
+		})
 		this.#news = new KernelNews(loop)
 		this.#handlers = this.#commands()
 		const { wakeFd: fd } = data
@@ -188,7 +192,8 @@ export class Shard {
 				return answer
 			}
 		return {
-			serve: ask => this.#serve(ask),
+			serve: ask => whenServed(this.#serve(ask), ({ pog }) => describePog(pog)),
+			revive: ask => whenServed(this.#serve(ask), () => null),
 			remove: withPog(served => this.#remove(served)),
 			list: () => [...this.#pogs.values()].map(({ pog }) => describePog(pog)),
 			show: withPog(({ pog }) => describePog(pog)),
@@ -240,7 +245,10 @@ export class Shard {
 				this.#reactor.add({ fd: fuseFd, rare: true, turn: units => session.serve(units), over: () => {} })
 				return null
 			},
-			serveSyslog: ask => this.#serveSyslog(ask),
+			serveSyslog: ({ socketFd, callers }) => {
+				this.#listeners.openDoor(socketFd, callers)
+				return null
+			},
 			serveLxc: ({ socketFd }) => {
 				const complain = (message: string): void => this.#complain('lxc', message)
 				const door = new LxcDoor(this.#reactor, this.#context.desk, socketFd, pid => this.#ofFirst(pid), complain)
@@ -276,26 +284,26 @@ export class Shard {
 		}
 	}
 
-	#serve(ask: ServeRequest): Answer<'serve'> | Promise<Answer<'serve'>> {
+	#serve(ask: ServeRequest): Served | Promise<Served> {
 		const served = ServedPog.create(ask, this.#context, () => this.#tell({ event: 'gone', id: ask.id }))
 		if (typeof served === 'string') return new Refusal(served)
 		if (ask.retired) {
 			served.retire()
 			this.#pogs.set(ask.id, served)
-			return describePog(served.pog)
+			return served
 		}
 		const { mounted } = served.link
 		return mounted === undefined ? this.#admit(served) : this.#admitMounted(served, mounted)
 	}
 
-	async #admitMounted(served: ServedPog, mounted: Promise<string | null>): Promise<Answer<'serve'>> {
+	async #admitMounted(served: ServedPog, mounted: Promise<string | null>): Promise<Served> {
 		const problem = await mounted
 		if (problem === null) return this.#admit(served)
 		served.abandon()
 		return new Refusal(problem)
 	}
 
-	#admit(served: ServedPog): PogFigures {
+	#admit(served: ServedPog): ServedPog {
 		this.#pogs.set(served.pog.id, served)
 		const { endpoint } = served.link
 		if (endpoint !== null) {
@@ -304,9 +312,9 @@ export class Shard {
 			if (served.chores.busy) this.#reactor.nudge(endpoint)
 		}
 		this.#reactor.add(served.log, served.account)
-		for (const { name, fd } of served.inheritedListeners) this.#takeListener(served, name, fd, served.pid)
+		this.#listeners.resume(served)
 		served.syslog.recover()
-		return describePog(served.pog)
+		return served
 	}
 
 	#observe({ pog: { id }, observer }: ServedPog, last = false): void {
@@ -321,15 +329,6 @@ export class Shard {
 		this.#reactor.remove(log)
 	}
 
-	#serveSyslog({ socketFd, callers }: Commands['serveSyslog']['ask']): null {
-		const complain = (message: string): void => this.#complain('seccomp', message)
-		const onListener = (told: ContainerProcess, fd: number, again: boolean): boolean =>
-			!(again && this.#isKept(told)) && this.#listen(told, fd, complain)
-		const door = new SyslogDoor(this.#reactor, socketFd, onListener, complain, this.#context.fdStore, callers)
-		this.#reactor.every(TICK_MS, () => door.tick())
-		return null
-	}
-
 	#complain(socket: string, message: string): void {
 		this.#tell({ event: 'log', level: 'warn', message, fields: { socket } })
 	}
@@ -338,42 +337,6 @@ export class Shard {
 	#ofFirst(pid: number): ServedPog | undefined {
 		for (const served of this.#pogs.values()) if (served.firstPid === pid) return served
 		return undefined
-	}
-
-	/** Has an earlier engine taken its listener? A second descriptor of it would have us wait for calls that the first one got. */
-	#isKept({ metadata, pid }: ContainerProcess): boolean {
-		const served = [...this.#pogs.values()].find(({ pog }) => pog.name === metadata)
-		return served?.inheritedListeners.some(({ name }) => callerOf(name) === pid) === true
-	}
-
-	/** A container's syslog(2) calls come by this descriptor from now on. */
-	#listen({ metadata, containerId, pid }: ContainerProcess, fd: number, complain: (message: string) => void): boolean {
-		for (const served of this.#pogs.values()) {
-			const { pog, containerId: expected } = served
-			if (pog.name !== metadata) continue
-			if (expected !== '' && expected !== containerId) {
-				complain(`The listener of container "${containerId}" is not for POG "${metadata}" of "${expected}"`)
-				return false
-			}
-			const name = `seccomp-${pog.id}-${pid}-${this.#listeners + 1}`
-			this.#context.fdStore.keep(name, fd)
-			this.#takeListener(served, name, fd, pid)
-			return true
-		}
-		complain(`A seccomp listener came for POG "${metadata}", which is not there`)
-		return false
-	}
-
-	#takeListener({ pog, syslog, account }: ServedPog, name: string, fd: number, pid: number): void {
-		const number = Number(name.slice(name.lastIndexOf('-') + 1))
-		this.#listeners = Math.max(this.#listeners, number)
-		const listener = syslog.listen(fd, number, userNamespaceOf(pid), closed => {
-			this.#reactor.remove(closed)
-			this.#context.fdStore.forget(name)
-		})
-		this.#reactor.add(listener, account)
-		// Of one that was inherited as well: the engine before may have died before it said so.
-		this.#tell({ event: 'introduced', id: pog.id, pid: callerOf(name) })
 	}
 
 	/** A process descriptor is readable when its process has ended. */
