@@ -146,6 +146,8 @@ class Salvage {
 		}
 		const fits = told && newest < head - 1 && head - newest <= this.#descCount && this.#end(newest) <= position
 		if (ending < 0 && fits && position - this.#end(newest) <= this.#textBytes) return
+		// The newest record and the header contradict each other. What ends sooner leaves every older record its text, whoever is right.
+		if (told && newest === head - 1 && position >= this.#position(newest) && position < this.#end(newest)) return
 		const last = ending >= 0 ? ending : newest
 		if (last < 0) return
 		this.#headSeq = last + 1
