@@ -45,6 +45,7 @@ const FIRST_FD = 3
 const START_WITHIN_MS = 60_000
 /** Giving back a thousand mounts takes a while. */
 const STOP_WITHIN_MS = 60_000
+const FAILED_MS = 1_000
 const BEATS_A_PERIOD = 3
 /** From so many deaths in a row on, every further one is told as an error. */
 const MANY_DEATHS = 6
@@ -159,6 +160,7 @@ export class Keeper {
 		this.#asked = signal
 		if (this.#engine === undefined) {
 			clearTimeout(this.#restart)
+			if (!this.#hasServed) return this.#finish(EXIT_FAILED)
 			// Only an engine can give back what is kept.
 			this.#start()
 		}
@@ -226,8 +228,10 @@ export class Keeper {
 		if (asked && !this.#leaves && code !== 0 && this.#descriptors.size > 0) this.#options.log('error', LEFT_BEHIND)
 		if (!asked && !this.#hasServed && signal !== null)
 			this.#options.log('error', 'the engine was killed before it was ready', { signal })
-		if (asked || !this.#hasServed) return this.#finish(code ?? EXIT_FAILED)
-		this.#again(code, signal)
+		if (asked) return this.#finish(code ?? EXIT_FAILED)
+		if (this.#hasServed) return this.#again(code, signal)
+		// Who keeps us starts us again at once, for ever: what fails at its start every time must not take a processor.
+		this.#restart = setTimeout(() => this.#finish(code ?? EXIT_FAILED), code !== 0 && this.#above.there ? FAILED_MS : 0)
 	}
 
 	#again(code: number | null, signal: NodeJS.Signals | null): void {

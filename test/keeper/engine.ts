@@ -6,7 +6,10 @@ import { LEAVE_SIGNAL } from '../../src/lib/leave-signal.ts'
 const directory = process.argv[2] ?? ''
 const { env } = process
 const keeper = process.ppid
-if (existsSync(`${directory}/die`)) process.exit(7)
+if (existsSync(`${directory}/die`)) {
+	writeFileSync(`${directory}/died`, '')
+	process.exit(7)
+}
 const messages = new NotifyMessages()
 const standby = env['POGS_STANDBY'] !== undefined
 const log = openSync(`${directory}/starts`, 'a')

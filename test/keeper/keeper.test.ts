@@ -295,6 +295,23 @@ test('one that inherited something goes on when its first engine dies before it 
 	t.is(await none.ended, 7)
 })
 
+test('one that cannot start is not started again at once by who keeps it, and ends when it is asked to', async t => {
+	const directory = mkdtempSync(join(tmpdir(), 'pogs-above-test-'))
+	t.teardown(() => rmSync(directory, { recursive: true, force: true }))
+	const notifySocket = join(directory, 'notify')
+	const socketFd = bindNotifySocket(notifySocket)
+	t.teardown(() => close(socketFd))
+	for (const isAsked of [false, true]) {
+		const none = new Kept(t, { notifySocket })
+		writeFileSync(join(none.directory, 'die'), '')
+		await until(() => existsSync(join(none.directory, 'died')) || undefined)
+		const diedAt = performance.now()
+		if (isAsked) none.keeper.stop('SIGTERM')
+		t.true((await none.ended) > 0)
+		t.is(performance.now() - diedAt < 900, isAsked)
+	}
+})
+
 test('one that stands by takes nothing of an engine that stops by itself with it', async t => {
 	const kept = new Kept(t)
 	await kept.start(1)
