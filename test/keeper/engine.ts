@@ -23,7 +23,6 @@ const report = {
 	inodes: inherited.map(([, fd]) => fstatSync(fd).ino),
 	watchdogUs: Number(env['WATCHDOG_USEC']),
 }
-writeSync(log, `${JSON.stringify(report)}\n`)
 
 const socket = connectNotifySocket(env['NOTIFY_SOCKET'] ?? '', 10_000)
 
@@ -78,6 +77,8 @@ function standBy(fd: number): [string, number][] {
 }
 
 process.on('SIGTERM', stop)
+// Not before it can be asked to stop.
+writeSync(log, `${JSON.stringify(report)}\n`)
 for (const last of ['X_POGS_SERVES=1', 'STATUS=loading']) {
 	if (!existsSync(`${directory}/die after ${last}`)) continue
 	rmSync(`${directory}/die after ${last}`)
