@@ -40,6 +40,7 @@ const BEYOND_FUSE_NATIVE: Readonly<Record<string, string>> = {
 			'a call that the engine dies of twice gets EIO, and the next ones are answered',
 			'runc: a container starts with its own log whenever the engine is killed meanwhile',
 			'crun: a container starts with its own log whenever the engine is killed meanwhile',
+			'an engine that dies while it waits for itself is followed, and goes',
 		].map(title => [title, 'its mounts end with its process']),
 	),
 	'the ring is charged to the container it was attached to, of whatever size, and so are its own files':
