@@ -6,6 +6,9 @@
  */
 import { type Contestant, type Summary, summarise } from '../harness/statistics.ts'
 
+/** Standard deviations around the middle that hold 95 % of a normal distribution. */
+const CERTAIN_95 = 1.96
+
 /** Measures every contestant once a turn; values by name, in the order of turns. */
 export const inTurns = async (
 	contestants: readonly Contestant[],
@@ -39,6 +42,19 @@ export const difference = (changed: Summary, base: Summary): Summary =>
 export const quartiles = (values: readonly number[]): Summary => {
 	const sorted = [...values].sort((a, b) => a - b)
 	return { median: quantile(sorted, 0.5), min: quantile(sorted, 0.25), max: quantile(sorted, 0.75), values }
+}
+
+/**
+ * Between which values of a list its true median lies with 95 % certainty: two of its members, by rank (the binomial distribution's
+ * normal approximation), whatever the distribution is.
+ */
+export const medianBounds = ({ values }: Summary): readonly [low: number, high: number] => {
+	const sorted = [...values].sort((a, b) => a - b)
+	const half = (CERTAIN_95 * Math.sqrt(sorted.length)) / 2
+	const at = (place: number): number =>
+		sorted[Math.min(sorted.length - 1, Math.max(0, Math.round(place)))] ?? Number.NaN
+	const middle = (sorted.length - 1) / 2
+	return [at(middle - half), at(middle + half)]
 }
 
 /** What a map of results has under a name; a name that was not measured is a mistake of the case. */

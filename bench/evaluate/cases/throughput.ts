@@ -12,7 +12,7 @@ import { startSyslogPeer, type SyslogPeer, type SyslogPeerName } from '../../har
 import { Bundles } from '../bundles.ts'
 import type { Cell, Evaluation, EvaluationCase, Finding } from '../case.ts'
 import { figure } from '../document.ts'
-import { changePercent, inTurns, of, quartiles } from '../paired.ts'
+import { changePercent, inTurns, medianBounds, of, quartiles } from '../paired.ts'
 import { hostRoot } from '../roots.ts'
 import {
 	configureApache,
@@ -33,8 +33,14 @@ const PAPER = { httpd: -0.56, mariadb: -0.74 } as const
 type Name = keyof typeof PAPER
 const UNITS = { httpd: 'requests/s', mariadb: 'queries/s' } as const
 
-const percent = (change: Summary): string =>
-	`${change.median > 0 ? '+' : ''}${figure(change.median)} % (${figure(change.min)} to ${figure(change.max)})`
+/** Short turns, and many: what else the machine has to do changes over seconds. */
+const LOAD = 3_000
+const TURNS = 121
+
+const percent = (change: Summary): string => {
+	const [low, high] = medianBounds(change).map(figure)
+	return `${change.median > 0 ? '+' : ''}${figure(change.median)} % (95 % certain: ${low} to ${high})`
+}
 
 interface Place {
 	readonly bundles: Bundles
@@ -64,13 +70,13 @@ const measure = async (
 		const workload = await start[name](place, `${name}-${at}`, logging)
 		contestants.push({ name: label, workload, receiver, usPerLine: [] })
 	}
-	const count = quick ? 500 : 12_000
+	const count = quick ? 500 : LOAD
 	say(`${name}: warming up`)
 	for (const { workload } of contestants) await workload.load(count)
 	say(`${name}: in turns`)
 	const ours = contestants[0]?.workload.name ?? ''
 	const before = (await service.show(place.bundles.id(ours))).accepted.devlog
-	const turns = quick ? 2 : 31
+	const turns = quick ? 2 : TURNS
 	const results = await inTurns(
 		contestants.map(each => ({
 			name: each.name,
