@@ -49,6 +49,8 @@ interface Seat {
 	readonly key: number
 	/** It has work, for all we know. */
 	ready: boolean
+	/** Nobody said so: it is only looked at again. */
+	guessed: boolean
 	/** It is looked at before the loop sleeps. */
 	warm: boolean
 	/** It worked since epoll was asked last. */
@@ -127,7 +129,7 @@ export class Reactor implements Loop {
 
 	add(endpoint: Endpoint, account = new Account()): void {
 		const key = this.#free.pop() ?? this.#seats.length
-		const seat: Seat = { endpoint, account, key, ready: false, warm: false, worked: false, unitMs: 0 }
+		const seat: Seat = { endpoint, account, key, ready: false, guessed: false, warm: false, worked: false, unitMs: 0 }
 		this.#seats[key] = seat
 		this.#byEndpoint.set(endpoint, seat)
 		const added = this.#setOf(endpoint).add(endpoint.fd, EPOLLIN, key)
@@ -218,6 +220,7 @@ export class Reactor implements Loop {
 	#welcome(seat: Seat): void {
 		if (!seat.ready) this.#turns.enter(seat.account)
 		seat.ready = true
+		seat.guessed = false
 		if (seat.warm) return
 		seat.warm = true
 		this.#warm.push(seat)
@@ -272,7 +275,7 @@ export class Reactor implements Loop {
 					// Others may have had it for long: then who came meanwhile is asked for first.
 					this.#nowMs = this.#now()
 				}
-				for (const warm of this.#warm) warm.ready = true
+				for (const warm of this.#warm) warm.ready = warm.guessed = true
 			}
 		}
 		if (this.#isContended()) this.#onContended()
@@ -280,8 +283,8 @@ export class Reactor implements Loop {
 	}
 
 	#isContended(): boolean {
-		const first = this.#warm.find(seat => seat.ready)
-		return first !== undefined && this.#warm.some(seat => seat.ready && seat.account !== first.account)
+		const busy = this.#warm.filter(seat => seat.ready && !seat.guessed)
+		return busy.some(seat => seat.account !== busy[0]?.account)
 	}
 
 	/** Leaves those to epoll that have nothing to do. */
@@ -323,6 +326,7 @@ export class Reactor implements Loop {
 			else if (endpoint.rare !== true) this.#awaited = true
 			// Fewer than it was allowed: it saw the end.
 			seat.ready = done >= units
+			seat.guessed = false
 			return true
 		}
 		seat.ready = false

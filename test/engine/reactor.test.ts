@@ -27,6 +27,17 @@ function counter(patient: boolean, onTurn: () => void = () => {}) {
 	return { endpoint: { fd, patient, turn, over: () => {} }, feed, came, total: () => came.reduce((a, b) => a + b, 0) }
 }
 
+/** The same, in steps of no regular length. */
+function uneven(): () => number {
+	let nowMs = 0
+	let n = 1
+	return () => {
+		n = (n * 48_271) % 2_147_483_647
+		nowMs += (STEP_MS / 5) * (n / 2_147_483_647)
+		return nowMs
+	}
+}
+
 /** A clock that goes on by each look at it: what the loop finds does not depend on how long it was held up. */
 function steps(): () => number {
 	let nowMs = 0
@@ -140,4 +151,25 @@ test('reactor: what was sent to a log comes before what is asked of it, also whe
 	reactor.run()
 	t.deepEqual(order, ['sent', 'asked'])
 	for (const { endpoint } of [patient, prompt]) close(endpoint.fd)
+})
+
+test('reactor is contended while several have work at once, not while it looks again at who had some', t => {
+	for (const isBusy of [true, false]) {
+		let contended = 0
+		const reactor = new Reactor(() => contended++, uneven())
+		// One client, of two: it asks the second when the first has answered. Or more than a turn's work for both, each time.
+		const second = counter(false)
+		const first = counter(false, second.feed)
+		for (const { endpoint } of [first, second])
+			reactor.add(isBusy ? { ...endpoint, turn: (units: number) => units } : endpoint)
+		let ticks = 0
+		const feed = isBusy ? [first.feed, second.feed] : [first.feed]
+		reactor.every(1, () => {
+			for (const each of feed) each()
+			if (++ticks === 200) reactor.stop()
+		})
+		reactor.run()
+		t.is(contended > 20, isBusy, String(contended))
+		for (const { endpoint } of [first, second]) close(endpoint.fd)
+	}
 })
