@@ -27,6 +27,12 @@ function counter(patient: boolean, onTurn: () => void = () => {}) {
 	return { endpoint: { fd, patient, turn, over: () => {} }, feed, came, total: () => came.reduce((a, b) => a + b, 0) }
 }
 
+/** A clock that goes on by each look at it: what the loop finds does not depend on how long it was held up. */
+function steps(): () => number {
+	let nowMs = 0
+	return () => (nowMs += STEP_MS)
+}
+
 /** The same, in steps of no regular length. */
 function uneven(): () => number {
 	let nowMs = 0
@@ -36,12 +42,6 @@ function uneven(): () => number {
 		nowMs += (STEP_MS / 5) * (n / 2_147_483_647)
 		return nowMs
 	}
-}
-
-/** A clock that goes on by each look at it: what the loop finds does not depend on how long it was held up. */
-function steps(): () => number {
-	let nowMs = 0
-	return () => (nowMs += STEP_MS)
 }
 
 test('a reactor that was paused goes on where it was, and misses nothing', t => {
