@@ -6,13 +6,13 @@
  */
 import path from 'node:path'
 import { build, isMissing } from '../../harness/build.ts'
-import { run, Server, until } from '../../harness/process.ts'
+import { processorSeconds, run, Server, until } from '../../harness/process.ts'
 import { Service } from '../../harness/service.ts'
 import { startSyslogPeer } from '../../harness/syslog-peers.ts'
 import { Bundles, tmpfs } from '../bundles.ts'
 import type { Cell, EvaluationCase, Finding, Point } from '../case.ts'
 import { figure } from '../document.ts'
-import { changePercent, inTurns, medianBounds, of } from '../paired.ts'
+import { changePercent, inTurns, medianBounds, of, quartiles } from '../paired.ts'
 import { busyboxRoot } from '../roots.ts'
 
 const COUNTS = [1, 4, 16, 64, 256, 1024] as const
@@ -102,13 +102,27 @@ export const scale: EvaluationCase = {
 						async () => (await load(kind, servers, Math.max(servers * 2, 2000))) > 0,
 						60_000,
 					)
-				const contestants = KINDS.map(name => ({ name, measure: () => loadWhole(name, servers, requests) }))
+				const receivers: Record<Kind, readonly number[]> = {
+					POGs: await service.processes(),
+					'one syslogd': [peer.pid],
+				}
+				const usPerLine: Record<Kind, number[]> = { POGs: [], 'one syslogd': [] }
+				const contestants = KINDS.map(name => ({
+					name,
+					measure: async () => {
+						const started = processorSeconds(receivers[name])
+						const rate = await loadWhole(name, servers, requests)
+						usPerLine[name].push(((processorSeconds(receivers[name]) - started) / requests) * 1e6)
+						return rate
+					},
+				}))
 				const results = await inTurns(contestants, quick ? 2 : TURNS)
 				const [ours, theirs] = [of(results, 'POGs'), of(results, 'one syslogd')]
 				const change = changePercent(ours, theirs)
 				for (const kind of KINDS) points[kind].push({ x: servers, y: of(results, kind) })
 				changes.push({ servers, change })
-				rows.push([servers, ours, theirs, change, medianBounds(change).map(figure).join(' to ')])
+				const costs = KINDS.map(kind => quartiles(usPerLine[kind]))
+				rows.push([servers, ours, theirs, change, medianBounds(change).map(figure).join(' to '), ...costs])
 			}
 			const overall = changes.map(({ change }) => change.median).sort((a, b) => a - b)
 			const worst = overall[0] ?? Number.NaN
@@ -124,7 +138,15 @@ export const scale: EvaluationCase = {
 				tables: [
 					{
 						title: 'Requests answered in a second, all servers together',
-						columns: ['servers', 'with POGs', 'one syslogd', 'change, %', '95 % certain, %'],
+						columns: [
+							'servers',
+							'with POGs',
+							'one syslogd',
+							'change, %',
+							'95 % certain, %',
+							'service, us of CPU a line',
+							'syslogd, us of CPU a line',
+						],
 						rows,
 					},
 				],
