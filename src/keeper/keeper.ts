@@ -196,7 +196,7 @@ export class Keeper {
 			if (engine.pid === undefined) this.#over(engine, null, null)
 		})
 		engine.once('exit', (code, signal) => this.#over(engine, code, signal))
-		this.#looks = lookForRemains(engine.pid, () => this.#over(engine, null, 'SIGKILL'))
+		this.#looks = lookForRemains(engine.pid, (code, signal) => this.#over(engine, code, signal))
 	}
 
 	/** An engine's process, with these descriptors from FIRST_FD on. */
