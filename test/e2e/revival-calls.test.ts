@@ -46,7 +46,9 @@ async function ask(line: string): Promise<unknown> {
 	const number = ++answers
 	box.type(`${line}\n`)
 	const said = (): string[] => box.stdout().split('\n').slice(1, -1)
-	await until(`"${line}" is answered`, () => said().length >= number, 30_000)
+	await until(`"${line}" is answered`, () => said().length >= number, 30_000).catch(cause => {
+		throw new Error(`${String(cause)}\n${service.said().slice(-2500)}`)
+	})
 	return JSON.parse((said()[number - 1] ?? '').replaceAll(/run\d+/g, 'N'))
 }
 
