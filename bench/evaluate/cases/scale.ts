@@ -163,7 +163,10 @@ export const scale: EvaluationCase = {
 						})),
 					},
 				],
-				notes: ['Rings of 64 KiB. Client, servers, loggers and receivers share the two CPUs; nothing is pinned.'],
+				notes: [
+					'Rings of 64 KiB. Client, servers, loggers and receivers share the two CPUs; nothing is pinned.',
+					'What bounds it: the more POGs log at once, the more a line costs the service, because each finds the memory of its POG cold in the caches; the memory of a syslogd is the same for all.',
+				],
 			}
 		} finally {
 			await bundles.stop()
