@@ -11,12 +11,8 @@
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { setPriority } from 'node:os'
+import { AWAITED, ORDINARY, URGENT } from '../lib/nice.ts'
 
-/** nice(1) value: about nine times the weight of a process of value 0. */
-const URGENT = -10
-const ORDINARY = 0
-/** As high as it goes; for a second at most. */
-const AWAITED = -20
 /** Contended looks within a tick that raise it, and below which a tick is calm: a look is some 0.3 ms of work. */
 const MANY = 100
 const FEW = 20

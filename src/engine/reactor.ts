@@ -283,8 +283,13 @@ export class Reactor implements Loop {
 	}
 
 	#isContended(): boolean {
-		const busy = this.#warm.filter(seat => seat.ready && !seat.guessed)
-		return busy.some(seat => seat.account !== busy[0]?.account)
+		let first: Seat | undefined
+		for (const seat of this.#warm) {
+			if (!seat.ready || seat.guessed) continue
+			first ??= seat
+			if (seat.account !== first.account) return true
+		}
+		return false
 	}
 
 	/** Leaves those to epoll that have nothing to do. */

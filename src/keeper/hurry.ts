@@ -5,18 +5,15 @@
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { getPriority, setPriority } from 'node:os'
+import { AWAITED, URGENT } from '../lib/nice.ts'
 
-/** As the engine's own. */
-const NICE = -10
-/** Of one that takes over, until it has: it puts itself back after a second. */
-const AWAITED = -20
 /** Behind what containers do; but not last, or it would never be loaded where there is always something to do. */
 const BEHIND = 5
 
 /** An engine inherits it from its first instruction on. */
 export function hurry(): void {
 	try {
-		setPriority(NICE)
+		setPriority(URGENT)
 	} catch {}
 }
 
@@ -26,7 +23,7 @@ export function hurry(): void {
  */
 export function setAside(pid: number): void {
 	try {
-		if (getPriority() === NICE) setPriority(pid, BEHIND)
+		if (getPriority() === URGENT) setPriority(pid, BEHIND)
 	} catch {}
 }
 

@@ -185,7 +185,8 @@ export class Keeper {
 				},
 			)
 		this.#engine = engine
-		if (this.#noticedUs > 0 && this.#hasServed && engine.pid !== undefined) bringForward(engine.pid)
+		// One that gets nothing takes over from nobody, and would not put itself back.
+		if (this.#noticedUs > 0 && held.length > 0 && engine.pid !== undefined) bringForward(engine.pid)
 		this.#engineStops = false
 		this.#startedAtMs = performance.now()
 		this.#servesAtMs = this.#readyAtMs = Number.POSITIVE_INFINITY
